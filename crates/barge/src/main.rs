@@ -1,0 +1,3 @@
+//! The one binary: picks client, daemon, shim or runtime.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The Engine API server: configuration, HTTP, routes, views.

@@ -1,0 +1,1 @@
+//! What Docker means: containers, images, networks, volumes, exec, system, events.

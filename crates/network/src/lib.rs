@@ -1,0 +1,1 @@
+//! Container networking: bridge driver, addresses, firewall, published ports.

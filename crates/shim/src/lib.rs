@@ -1,0 +1,1 @@
+//! One small process per container: supervision, standard streams, logs.

@@ -1,0 +1,1 @@
+//! Thin safe wrappers over Linux: the only crate with unsafe code.
