@@ -1,3 +1,28 @@
-//! The house's own checks and chores.
+//! The house's own checks and chores: `cargo xtask ci|lint|tidy|test|e2e`.
+//!
+//! `ci` is exactly what continuous integration runs:
+//! fmt -> clippy -> tidy -> doc -> deny -> unit and kernel tests -> end-to-end tests.
 
-fn main() {}
+mod ci;
+mod tidy;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let task = std::env::args().nth(1).unwrap_or_default();
+    let outcome = match task.as_str() {
+        "ci" => ci::all(),
+        "lint" => ci::lint(),
+        "test" => ci::unit_and_kernel_tests(),
+        "e2e" => ci::end_to_end_tests(),
+        "tidy" => tidy::check(),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask ci|lint|tidy|test|e2e")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            ci::say(&format!("failed: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
