@@ -17,9 +17,12 @@ mod wait;
 pub use config::{ContainerConfig, HealthConfig};
 pub use create::{CreateRequest, CreateResponse, NetworkingConfig};
 pub use host_config::{
-    DeviceMapping, DeviceRequest, HostConfig, LogConfig, Resources, RestartPolicy, ThrottleDevice, Ulimit, WeightDevice,
+    DeviceMapping, DeviceRequest, HostConfig, LogConfig, Resources, RestartPolicy, ThrottleDevice, Ulimit,
+    WeightDevice,
 };
-pub use inspect::{ContainerInspect, ContainerNetworkSettings, DefaultNetworkSettings, GraphDriver, NetworkAddress};
+pub use inspect::{
+    ContainerInspect, ContainerNetworkSettings, DefaultNetworkSettings, GraphDriver, NetworkAddress,
+};
 pub use mounts::{
     BindOptions, ImageOptions, Mount, MountPoint, MountType, TmpfsOptions, VolumeDriver, VolumeOptions,
 };
@@ -27,8 +30,8 @@ pub use ports::{PortBinding, PortMap, PortRange, PortSet, PortSummary};
 pub use prune::{ContainerPrune, FilesystemChange, PathStat};
 pub use state::{ContainerState, Health, HealthcheckResult, health, status};
 pub use stats::{
-    BlkioEntry, BlkioStats, ContainerStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats, StorageStats,
-    ThrottlingData,
+    BlkioEntry, BlkioStats, ContainerStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats,
+    StorageStats, ThrottlingData,
 };
 pub use summary::{ContainerSummary, HealthSummary, SummaryHostConfig, SummaryNetworkSettings};
 pub use top::TopResponse;

@@ -9,20 +9,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Declares wire structs: derives, Docker's field names, and `null` read as the default for every field.
 ///
-/// A leading literal (`"camelCase";`) sets another naming scheme for all structs of the call. A `flatten { … }`
-/// block after a struct adds fields whose members are inlined into its JSON object.
+/// A leading literal (`"camelCase";`) sets another naming scheme for all structs of the call. A `custom { … }`
+/// block after a struct adds fields that bring their own decoder, or are flattened into the struct's object.
 macro_rules! wire {
     ($case:literal; $(
         $(#[$meta:meta])*
         pub struct $name:ident { $($(#[$attr:meta])* pub $field:ident: $ty:ty),* $(,)? }
-        $(flatten { $($(#[$flat_attr:meta])* pub $flat:ident: $flat_ty:ty),* $(,)? })?
+        $(custom { $($(#[$custom_attr:meta])* pub $custom:ident: $custom_ty:ty),* $(,)? })?
     )*) => { $(
         $(#[$meta])*
         #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(default, rename_all = $case)]
         pub struct $name {
             $($(#[$attr])* #[serde(deserialize_with = "crate::wire::null_as_default")] pub $field: $ty,)*
-            $($($(#[$flat_attr])* #[serde(flatten)] pub $flat: $flat_ty,)*)?
+            $($($(#[$custom_attr])* pub $custom: $custom_ty,)*)?
         }
     )* };
     ($($body:tt)*) => { $crate::wire::wire! { "PascalCase"; $($body)* } };
@@ -69,7 +69,9 @@ impl<'de> Deserialize<'de> for Empty {
 }
 
 /// An argument vector that may also be sent as one bare string, which then is its only element.
-pub(crate) fn string_or_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+pub(crate) fn string_or_list<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Form {
@@ -87,7 +89,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     wire! {
-        /// A struct with one field of each encoding.
+        #[expect(unreachable_pub, reason = "wire! declares public structs")]
         pub struct Sample {
             pub plain: Vec<String>,
             #[serde(serialize_with = "crate::wire::null_when_empty")]
@@ -100,7 +102,9 @@ mod tests {
 
     #[test]
     fn null_missing_and_unknown_fields_read_as_default() {
-        for json in ["{}", r#"{"Plain":null,"Nullable":null,"Omitted":null,"Set":null}"#, r#"{"Whatever":[1]}"#] {
+        for json in
+            ["{}", r#"{"Plain":null,"Nullable":null,"Omitted":null,"Set":null}"#, r#"{"Whatever":[1]}"#]
+        {
             assert_eq!(serde_json::from_str::<Sample>(json).unwrap(), Sample::default(), "{json}");
         }
     }

@@ -26,9 +26,6 @@ wire! {
         /// `NAME=VALUE`; `NAME` alone removes what the image set.
         #[serde(serialize_with = "null_when_empty")]
         pub env: Vec<String>,
-        /// `None` takes the image's.
-        #[serde(deserialize_with = "crate::wire::string_or_list")]
-        pub cmd: Option<Vec<String>>,
         #[serde(skip_serializing_if = "is_default")]
         pub healthcheck: Option<HealthConfig>,
         /// Windows only: the command is already escaped.
@@ -40,9 +37,6 @@ wire! {
         #[serde(serialize_with = "null_when_empty")]
         pub volumes: BTreeMap<String, Empty>,
         pub working_dir: String,
-        /// `None` takes the image's; an empty list, or one empty word, runs `cmd` alone.
-        #[serde(deserialize_with = "crate::wire::string_or_list")]
-        pub entrypoint: Option<Vec<String>>,
         #[serde(skip_serializing_if = "is_default")]
         pub network_disabled: bool,
         /// Up to API 1.43; later versions say it per endpoint.
@@ -57,6 +51,14 @@ wire! {
         /// Seconds before the kill; -1 waits for ever.
         #[serde(skip_serializing_if = "is_default")]
         pub stop_timeout: Option<i64>,
+    }
+    custom {
+        /// `None` takes the image's.
+        #[serde(deserialize_with = "crate::wire::string_or_list")]
+        pub cmd: Option<Vec<String>>,
+        /// `None` takes the image's; an empty list, or one empty word, runs `cmd` alone.
+        #[serde(deserialize_with = "crate::wire::string_or_list")]
+        pub entrypoint: Option<Vec<String>>,
         /// What shell-form instructions run in.
         #[serde(deserialize_with = "crate::wire::string_or_list", skip_serializing_if = "is_default")]
         pub shell: Option<Vec<String>>,

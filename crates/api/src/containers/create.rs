@@ -15,7 +15,8 @@ wire! {
         #[serde(skip_serializing_if = "is_default")]
         pub networking_config: Option<NetworkingConfig>,
     }
-    flatten {
+    custom {
+        #[serde(flatten)]
         pub config: ContainerConfig,
     }
 

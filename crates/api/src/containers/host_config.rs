@@ -80,8 +80,9 @@ wire! {
         #[serde(skip_serializing_if = "is_default")]
         pub init: Option<bool>,
     }
-    flatten {
+    custom {
         /// Limits, which `update` can change too.
+        #[serde(flatten)]
         pub resources: Resources,
     }
 

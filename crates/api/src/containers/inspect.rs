@@ -70,8 +70,9 @@ wire! {
         pub ports: PortMap,
         pub networks: BTreeMap<String, EndpointSettings>,
     }
-    flatten {
+    custom {
         /// The default bridge's endpoint once more, up to API 1.51.
+        #[serde(flatten)]
         pub default_bridge: Option<DefaultNetworkSettings>,
     }
 

@@ -83,8 +83,11 @@ mod tests {
         ];
         for (text, expected) in cases {
             let found = text.parse::<PortRange>().ok();
-            let expected =
-                expected.map(|(first, last, protocol)| PortRange { first, last, protocol: protocol.to_owned() });
+            let expected = expected.map(|(first, last, protocol)| PortRange {
+                first,
+                last,
+                protocol: protocol.to_owned(),
+            });
             assert_eq!(found, expected, "{text}");
         }
     }

@@ -8,7 +8,8 @@ wire! {
     pub struct UpdateRequest {
         pub restart_policy: RestartPolicy,
     }
-    flatten {
+    custom {
+        #[serde(flatten)]
         pub resources: Resources,
     }
 
