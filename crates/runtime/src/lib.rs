@@ -1,1 +1,45 @@
-//! The OCI runtime as a library and a command line.
+//! The OCI runtime as a library and a command line: from a specification to a process.
+//!
+//! ```text
+//! Request ──Prepared::new──> Prepared ──create──> Created ──start──> the container's program
+//!           plan (pure)                clone3       init waits       exec
+//!           cgroups made               init: mounts, pivot,
+//!           seccomp from the cache           identity, limits
+//! ```
+//!
+//! The caller must be a single-threaded process (a shim, or the command line): a container's init is a plain copy of
+//! it, made by `clone3`, with no helper process and no second exec. The runtime knows nothing of Docker: defaults
+//! are the caller's, and so is the reaping of what it starts. It has no state of its own but what [`main`], the
+//! command line, writes under its `--root`.
+
+pub mod cgroup;
+mod create;
+pub mod error;
+mod exec;
+mod prepare;
+mod request;
+
+pub use cgroup::Cgroup;
+pub use create::Created;
+pub use error::{Error, Kind, Result};
+pub use exec::exec;
+pub use prepare::Prepared;
+pub use request::{ExecRequest, Executed, Inputs, Request, Root, Stdio};
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The command line `barge runtime …`; `args` begin after the word `runtime`.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    let _ = args;
+    todo!()
+}
+
+/// Process 1 of a container that was asked for an init: `docker-init [-s] -- PROGRAM ARG…`.
+///
+/// `args` begin after argv[0]. It runs the program as its child, forwards signals, reaps every process that is left
+/// to it, and ends with the program's exit code (128 + n for a signal).
+pub fn pid_one_main(args: Vec<OsString>) -> ExitCode {
+    let _ = args;
+    todo!()
+}

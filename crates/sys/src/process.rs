@@ -1,0 +1,205 @@
+//! Making processes: `clone3` without a stack of its own (a fork with namespaces), `execve`, and the few attributes
+//! of a process that rustix does not know.
+//!
+//! [`clone3`] copies the calling process as `fork` does. It refuses to run in a process with several threads, so the
+//! child may use everything the parent could, allocation included.
+
+use std::ffi::{CStr, c_char};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use rustix::fs::{AtFlags, CWD, StatxFlags};
+
+// Two flags of clone3 above 32 bits, which libc still has as overflowing ints.
+const CLONE_CLEAR_SIGHAND: u64 = 1 << 32;
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
+
+/// What the child of [`clone3`] gets of its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CloneArgs<'a> {
+    /// `CLONE_NEW*` of the namespaces to make.
+    pub namespaces: u64,
+    /// The cgroup v2 directory in which the child begins.
+    pub cgroup: Option<BorrowedFd<'a>>,
+}
+
+/// The two returns of [`clone3`].
+#[derive(Debug)]
+pub enum Cloned {
+    /// This is the child.
+    Child,
+    /// This is the parent.
+    Parent {
+        /// The child's pid in the caller's pid namespace.
+        pid: i32,
+        /// A descriptor for the child.
+        pidfd: OwnedFd,
+    },
+}
+
+/// Copies the calling process into new namespaces. Handlers of signals are reset in the child.
+///
+/// Fails with `EBUSY` when the process has more than one thread: the copy of a lock that another thread held would
+/// never be released.
+pub fn clone3(args: CloneArgs<'_>) -> io::Result<Cloned> {
+    if thread_count()? != 1 {
+        return Err(io::Error::from_raw_os_error(libc::EBUSY));
+    }
+    let mut pidfd: RawFd = -1;
+    let flags = libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND | args.namespaces;
+    let mut raw = libc::clone_args {
+        flags,
+        pidfd: (&raw mut pidfd) as u64,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: libc::SIGCHLD as u64,
+        stack: 0,
+        stack_size: 0,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+        cgroup: 0,
+    };
+    if let Some(cgroup) = args.cgroup {
+        raw.flags |= CLONE_INTO_CGROUP;
+        raw.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    // SAFETY: without CLONE_VM and with no stack given the child runs on its own copy of this stack, like fork(2).
+    // The process was just seen to have one thread, and only that thread could start another, so no lock of the C
+    // library or of Rust is held by somebody who does not exist in the child. `raw` and `pidfd` outlive the call.
+    let result = unsafe { libc::syscall(libc::SYS_clone3, &raw mut raw, size_of::<libc::clone_args>()) };
+    match result {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Cloned::Child),
+        pid => {
+            // SAFETY: with CLONE_PIDFD the kernel has stored a new descriptor there, which nobody else knows.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Cloned::Parent { pid: pid as i32, pidfd })
+        }
+    }
+}
+
+/// The number of threads of this process, from the link count of its task directory (two and one for each thread).
+fn thread_count() -> io::Result<u32> {
+    let stat = rustix::fs::statx(CWD, "/proc/self/task", AtFlags::empty(), StatxFlags::NLINK)?;
+    Ok(stat.stx_nlink.saturating_sub(2))
+}
+
+/// Replaces the program of this process. Returns only when that failed.
+pub fn execve(path: &CStr, arguments: &[&CStr], environment: &[&CStr]) -> io::Error {
+    let argv = null_terminated(arguments);
+    let envp = null_terminated(environment);
+    // SAFETY: both arrays end with a null pointer and their strings are borrowed for the whole call.
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+fn null_terminated(strings: &[&CStr]) -> Vec<*const c_char> {
+    strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+/// Gives every signal its default action and blocks none, as a new program expects it.
+pub fn reset_signals() -> io::Result<()> {
+    for signal in 1..=libc::SIGRTMAX() {
+        reset_signal(signal);
+    }
+    unblock_signals()
+}
+
+/// Gives one signal its default action; the kernel keeps some (`SIGKILL`, the C library's own) as they are.
+fn reset_signal(signal: i32) {
+    // SAFETY: SIG_DFL installs no handler of ours, so there is no code that a signal could run.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+fn unblock_signals() -> io::Result<()> {
+    let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset writes the whole set.
+    unsafe { libc::sigemptyset(none.as_mut_ptr()) };
+    // SAFETY: `none` was written just above; the old set is not asked for.
+    let result = unsafe { libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Marks every descriptor from `first` on as closed at the next `execve`.
+pub fn close_on_exec_from(first: RawFd) -> io::Result<()> {
+    // SAFETY: no descriptor is closed now, so none that somebody owns becomes invalid.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, first as u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes `to` a copy of `fd` that stays open over `execve`, replacing whatever had that number.
+///
+/// For the standard streams of a child before its `execve`: the numbers 0 to 2 are no Rust owner's.
+pub fn duplicate_onto(fd: BorrowedFd<'_>, to: StandardStream) -> io::Result<()> {
+    let to = to as RawFd;
+    if fd.as_raw_fd() == to {
+        return rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty()).map_err(Into::into);
+    }
+    // SAFETY: the target is one of 0, 1, 2, which std uses by number and nobody owns as an OwnedFd.
+    let result = unsafe { libc::dup2(fd.as_raw_fd(), to) };
+    if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The numbers of the standard streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum StandardStream {
+    /// Descriptor 0.
+    Input = 0,
+    /// Descriptor 1.
+    Output = 1,
+    /// Descriptor 2.
+    Error = 2,
+}
+
+/// Sets the execution domain, `personality(2)`.
+pub fn set_personality(persona: u64) -> io::Result<()> {
+    // SAFETY: takes and returns plain numbers.
+    let result = unsafe { libc::personality(persona as libc::c_ulong) };
+    if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sets the calling process's I/O class and priority, `ioprio_set(2)`.
+pub fn set_io_priority(class: u32, priority: u32) -> io::Result<()> {
+    const WHO_PROCESS: i32 = 1;
+    let value = (class << 13) | priority;
+    // SAFETY: takes plain numbers; 0 means the caller.
+    let result = unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, value) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Ends the process at once: no destructors, no `atexit`. For the child of [`clone3`], which shares its parent's
+/// buffered state.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: ends the process, nothing runs after it.
+    unsafe { libc::_exit(code) }
+}
+
+/// Sets the NIS domain name of the current UTS namespace.
+pub fn set_domain_name(name: &[u8]) -> io::Result<()> {
+    // SAFETY: pointer and length are of one live slice.
+    let result = unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clone3_is_refused_when_there_are_threads() {
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let other = std::thread::spawn(move || wait.recv());
+        let refused = clone3(CloneArgs::default());
+        drop(done);
+        assert!(matches!(refused, Err(e) if e.raw_os_error() == Some(libc::EBUSY)));
+        other.join().unwrap().unwrap_err();
+    }
+
+    #[test]
+    fn execve_reports_what_is_missing() {
+        assert_eq!(execve(c"/nonexistent", &[c"x"], &[]).raw_os_error(), Some(libc::ENOENT));
+    }
+}
