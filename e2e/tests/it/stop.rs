@@ -1,0 +1,171 @@
+//! `stop`, `kill`, `restart`, `wait`, `rm`, `top`, `ps`: the end of a container.
+
+use std::time::{Duration, Instant};
+
+use barge_e2e::{Client, Daemon, wait_until};
+
+/// A process that ends with 42 on SIGTERM.
+const POLITE: &str = "trap 'exit 42' TERM; while :; do sleep 0.05; done";
+
+#[test]
+fn stop_asks_first_and_kills_then() {
+    let daemon = Daemon::start();
+    for client in Client::BOTH {
+        daemon.docker(&["run", "-d", "--name", "polite", "busybox", "sh", "-c", POLITE]).ok();
+        daemon
+            .docker(&[
+                "run",
+                "-d",
+                "--name",
+                "deaf",
+                "busybox",
+                "sh",
+                "-c",
+                "trap '' TERM; while :; do sleep 0.05; done",
+            ])
+            .ok();
+        assert_eq!(daemon.client(client, &["stop", "polite"]).text(), "polite");
+        assert_eq!(daemon.inspect("polite", "{{.State.ExitCode}}"), "42");
+        let started = Instant::now();
+        daemon.client(client, &["stop", "-t", "1", "deaf"]).ok();
+        assert!(started.elapsed() >= Duration::from_secs(1));
+        assert_eq!(daemon.inspect("deaf", "{{.State.ExitCode}} {{.State.OOMKilled}}"), "137 false");
+        daemon.client(client, &["stop", "deaf"]).ok();
+        daemon.docker(&["rm", "polite", "deaf"]).ok();
+    }
+}
+
+#[test]
+fn stop_signal_comes_from_the_container() {
+    let daemon = Daemon::start();
+    daemon
+        .docker(&[
+            "run",
+            "-d",
+            "--name",
+            "c",
+            "--stop-signal",
+            "USR1",
+            "busybox",
+            "sh",
+            "-c",
+            "trap 'exit 5' USR1; while :; do sleep 0.05; done",
+        ])
+        .ok();
+    daemon.barge(&["stop", "c"]).ok();
+    assert_eq!(daemon.inspect("c", "{{.State.ExitCode}}"), "5");
+}
+
+#[test]
+fn kill_sends_any_signal() {
+    let daemon = Daemon::start();
+    for client in Client::BOTH {
+        daemon
+            .docker(&[
+                "run",
+                "-d",
+                "--name",
+                "c",
+                "busybox",
+                "sh",
+                "-c",
+                "trap 'echo hup' HUP; while :; do sleep 0.05; done",
+            ])
+            .ok();
+        daemon.client(client, &["kill", "-s", "HUP", "c"]).ok();
+        wait_until("the trap has run", || daemon.docker(&["logs", "c"]).stdout == "hup\n");
+        assert_eq!(daemon.inspect("c", "{{.State.Running}}"), "true");
+        daemon.client(client, &["kill", "c"]).ok();
+        wait_until("it is dead", || {
+            daemon.inspect("c", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137"
+        });
+        daemon.client(client, &["kill", "c"]).fails(1, "is not running");
+        daemon.client(client, &["kill", "-s", "NOPE", "c"]).fails(1, "NOPE");
+        daemon.docker(&["rm", "c"]).ok();
+    }
+}
+
+#[test]
+fn restart_gives_a_new_process() {
+    let daemon = Daemon::start();
+    daemon.docker(&["run", "-d", "--name", "c", "busybox", "sh", "-c", POLITE]).ok();
+    for client in Client::BOTH {
+        let before = daemon.inspect("c", "{{.State.Pid}}");
+        daemon.client(client, &["restart", "c"]).ok();
+        assert_ne!(before, daemon.inspect("c", "{{.State.Pid}}"));
+        assert_eq!(daemon.inspect("c", "{{.State.Running}}"), "true");
+    }
+}
+
+#[test]
+fn wait_returns_the_exit_code() {
+    let daemon = Daemon::start();
+    for client in Client::BOTH {
+        daemon.docker(&["run", "-d", "--name", "c", "busybox", "sh", "-c", "sleep 0.3; exit 9"]).ok();
+        assert_eq!(daemon.client(client, &["wait", "c"]).text(), "9");
+        assert_eq!(daemon.client(client, &["wait", "c"]).text(), "9", "also of one that ended before");
+        daemon.docker(&["rm", "c"]).ok();
+    }
+}
+
+#[test]
+fn a_running_container_is_removed_only_by_force() {
+    let daemon = Daemon::start();
+    for client in Client::BOTH {
+        daemon.docker(&["run", "-d", "--name", "c", "busybox", "sleep", "600"]).ok();
+        daemon.client(client, &["rm", "c"]).fails(1, "cannot remove container");
+        assert_eq!(daemon.client(client, &["rm", "-f", "c"]).text(), "c");
+        daemon.client(client, &["rm", "c"]).fails(1, "No such container: c");
+    }
+}
+
+#[test]
+fn top_and_ps_show_what_runs() {
+    let daemon = Daemon::start();
+    daemon.docker(&["run", "-d", "--name", "c", "busybox", "sleep", "600"]).ok();
+    daemon.docker(&["run", "--name", "gone", "busybox", "true"]).ok();
+    for client in Client::BOTH {
+        let top = daemon.client(client, &["top", "c"]).text();
+        assert!(top.starts_with("UID") && top.contains("sleep 600"), "{top}");
+        let ps = daemon.client(client, &["ps"]).text();
+        assert!(
+            ps.starts_with("CONTAINER ID   IMAGE") && ps.contains("\"sleep 600\"") && !ps.contains("gone"),
+            "{ps}"
+        );
+        let all = daemon.client(client, &["ps", "-a", "--format", "{{.Names}} {{.State}}"]).text();
+        assert_eq!(all, "gone exited\nc running");
+        assert_eq!(daemon.client(client, &["ps", "-q", "--filter", "name=c"]).text().len(), 12);
+        assert_eq!(
+            daemon
+                .client(client, &["ps", "-a", "--filter", "status=exited", "--format", "{{.Names}}"])
+                .text(),
+            "gone"
+        );
+    }
+}
+
+#[test]
+fn pause_freezes_and_unpause_thaws() {
+    let daemon = Daemon::start();
+    daemon
+        .docker(&[
+            "run",
+            "-d",
+            "--name",
+            "c",
+            "busybox",
+            "sh",
+            "-c",
+            "while :; do echo tick; sleep 0.02; done",
+        ])
+        .ok();
+    for client in Client::BOTH {
+        daemon.client(client, &["pause", "c"]).ok();
+        assert_eq!(daemon.inspect("c", "{{.State.Status}}"), "paused");
+        let before = daemon.docker(&["logs", "c"]).stdout.len();
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(before, daemon.docker(&["logs", "c"]).stdout.len());
+        daemon.client(client, &["unpause", "c"]).ok();
+        wait_until("it ticks again", || daemon.docker(&["logs", "c"]).stdout.len() > before);
+    }
+}
