@@ -109,9 +109,11 @@ impl Reference {
         if self.domain != DEFAULT_DOMAIN {
             return self.name();
         }
-        match self.path.strip_prefix(OFFICIAL) {
+        match (self.path.strip_prefix(OFFICIAL), self.path.split_once('/')) {
             // `library/a/b` must stay: `a/b` would mean something else.
-            Some(rest) if !rest.contains('/') && !looks_like_domain(rest) => rest.to_owned(),
+            (Some(rest), _) if !rest.contains('/') => rest.to_owned(),
+            // So must `docker.io/localhost/a`: without the domain, `localhost` would be one.
+            (_, Some((first, _))) if first == "localhost" || looks_like_domain(first) => self.name(),
             _ => self.path.clone(),
         }
     }

@@ -1,6 +1,7 @@
 //! Thin safe wrappers over Linux: the only crate with unsafe code.
 
 pub mod bpf;
+pub mod file;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;
