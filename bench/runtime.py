@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""The runtime alone, bundle to exit of `true`: barge runtime, crun and runc.
+
+usage: bench/runtime.py BARGE_BINARY [RUNS]
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import lib
+
+
+def main():
+    # crun refuses a hybrid hierarchy unless its v2 part is out of sight.
+    if os.environ.get("BENCH_NAMESPACE") != "1" and os.path.ismount("/sys/fs/cgroup/unified"):
+        os.environ["BENCH_NAMESPACE"] = "1"
+        os.execvp("unshare", ["unshare", "--mount", "sh", "-c", 'umount /sys/fs/cgroup/unified; exec "$@"', "sh",
+                              sys.executable, *sys.argv])
+    binary, runs = os.path.realpath(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 50
+    directory = lib.scratch()
+    try:
+        root, _ = lib.busybox_archive(directory)
+        bundle = f"{directory}/bundle"
+        os.makedirs(bundle)
+        os.rename(root, f"{bundle}/rootfs")
+        subprocess.run(["runc", "spec"], cwd=bundle, check=True)
+        spec = json.load(open(f"{bundle}/config.json"))
+        spec["process"].update(args=["true"], terminal=False)
+        spec["linux"]["cgroupsPath"] = "/barge-bench"
+        json.dump(spec, open(f"{bundle}/config.json", "w"))
+        contenders = {"barge": [binary, "runtime"], "crun": ["crun"], "runc": ["runc"]}
+        contenders = {name: command for name, command in contenders.items() if shutil.which(command[0])}
+
+        def once(name, command):
+            return lib.timed([*command, "--root", f"{directory}/{name}", "run", "--bundle", bundle, f"bench-{name}"])
+
+        lib.report("run of busybox true from a bundle", lib.alternate(runs, **{
+            name: (lambda name=name, command=command: once(name, command)) for name, command in contenders.items()}))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+main()
