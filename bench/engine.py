@@ -51,11 +51,11 @@ def main():
         compare("run --rm busybox true, bridge network", "run", "--rm", "busybox", "true")
         compare("run --rm --network none busybox true", "run", "--rm", "--network", "none", "busybox", "true")
         for engine in engines:
-            engine.run("run", "-d", "--name", "c", "busybox", "sleep", "600")
-        compare("exec c true", "exec", "c", "true")
+            engine.run("run", "-d", "--name", "box", "busybox", "sleep", "600")
+        compare("exec box true", "exec", "box", "true")
         compare("ps", "ps")
         print("\nsupervisor of one container, private memory")
-        pid = every["barge"].output("inspect", "--format", "{{.State.Pid}}", "c")
+        pid = every["barge"].output("inspect", "--format", "{{.State.Pid}}", "box")
         parent = int(next(line for line in open(f"/proc/{pid}/status") if line.startswith("PPid")).split()[1])
         print(f"  barge                  {lib.private_kib(parent) / 1024:9.2f} MiB "
               f"({lib.private_dirty_kib(parent) / 1024:.2f} MiB written to)")

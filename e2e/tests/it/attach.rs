@@ -102,32 +102,34 @@ fn detach_keys_leave_the_container_running() {
     let daemon = Daemon::start();
     for client in Client::BOTH {
         let mut terminal =
-            Terminal::open(&daemon.command(client, &["run", "-it", "--name", "c", "busybox", "sh"]));
+            Terminal::open(&daemon.command(client, &["run", "-it", "--name", "box", "busybox", "sh"]));
         terminal.send("echo first-$((1+1))\n");
         terminal.expect("first-2");
         terminal.send("\x10\x11");
         assert_eq!(terminal.code(), 0, "{client:?}");
-        assert_eq!(daemon.inspect("c", "{{.State.Running}}"), "true");
+        assert_eq!(daemon.inspect("box", "{{.State.Running}}"), "true");
         let mut again =
-            Terminal::open(&daemon.command(client, &["attach", "--detach-keys", "ctrl-x,q", "c"]));
+            Terminal::open(&daemon.command(client, &["attach", "--detach-keys", "ctrl-x,q", "box"]));
         again.send("echo second-$((1+2))\n");
         again.expect("second-3");
         again.send("\x18q");
         again.code();
-        assert_eq!(daemon.inspect("c", "{{.State.Running}}"), "true");
-        daemon.docker(&["rm", "-f", "c"]).ok();
+        assert_eq!(daemon.inspect("box", "{{.State.Running}}"), "true");
+        daemon.docker(&["rm", "-f", "box"]).ok();
     }
 }
 
 #[test]
 fn several_clients_see_the_same_output() {
     let daemon = Daemon::start();
-    daemon.docker(&["run", "-di", "--name", "c", "busybox", "sh", "-c", "read go; seq 1 1000; exit 3"]).ok();
+    daemon
+        .docker(&["run", "-di", "--name", "box", "busybox", "sh", "-c", "read go; seq 1 1000; exit 3"])
+        .ok();
     let clients: Vec<_> = (0..3)
         .map(|number| {
             let client = Client::BOTH[number % 2];
             daemon
-                .command(client, &["attach", "--no-stdin", "c"])
+                .command(client, &["attach", "--no-stdin", "box"])
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .spawn()
@@ -135,7 +137,7 @@ fn several_clients_see_the_same_output() {
         })
         .collect();
     std::thread::sleep(Duration::from_millis(500));
-    daemon.with_input(Client::Docker, &["attach", "c"], b"go\n");
+    daemon.with_input(Client::Docker, &["attach", "box"], b"go\n");
     for client in clients {
         let output = client.wait_with_output().expect("wait");
         assert_eq!(output.status.code(), Some(3));
@@ -154,7 +156,7 @@ fn signals_are_proxied_to_the_container() {
                     "run",
                     "--rm",
                     "--name",
-                    "c",
+                    "box",
                     "busybox",
                     "sh",
                     "-c",

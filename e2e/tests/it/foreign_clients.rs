@@ -97,23 +97,23 @@ async fn bollard_accepts_our_answers() {
         cmd: Some(vec!["sh".into(), "-c".into(), "echo from bollard; exit 5".into()]),
         ..Default::default()
     };
-    let options = CreateContainerOptionsBuilder::default().name("b").build();
+    let options = CreateContainerOptionsBuilder::default().name("bo").build();
     docker.create_container(Some(options), body).await.expect("create");
-    docker.start_container("b", None).await.expect("start");
-    let waited = docker.wait_container("b", None::<WaitContainerOptions>).next().await.expect("an answer");
+    docker.start_container("bo", None).await.expect("start");
+    let waited = docker.wait_container("bo", None::<WaitContainerOptions>).next().await.expect("an answer");
     match waited {
         Err(bollard::errors::Error::DockerContainerWaitError { code, .. }) => assert_eq!(code, 5),
         other => panic!("wait said {other:?}"),
     }
-    let inspected = docker.inspect_container("b", None::<InspectContainerOptions>).await.expect("inspect");
+    let inspected = docker.inspect_container("bo", None::<InspectContainerOptions>).await.expect("inspect");
     assert_eq!(inspected.state.expect("a state").exit_code, Some(5));
     let logs = LogsOptionsBuilder::default().stdout(true).stderr(true).build();
-    let line = docker.logs("b", Some(logs)).next().await.expect("a line").expect("no error").to_string();
+    let line = docker.logs("bo", Some(logs)).next().await.expect("a line").expect("no error").to_string();
     assert_eq!(line, "from bollard\n");
     let all = ListContainersOptionsBuilder::default().all(true).build();
     assert_eq!(docker.list_containers(Some(all)).await.expect("list").len(), 1);
     docker
-        .remove_container("b", Some(RemoveContainerOptionsBuilder::default().force(true).build()))
+        .remove_container("bo", Some(RemoveContainerOptionsBuilder::default().force(true).build()))
         .await
         .expect("remove");
     assert!(docker.version().await.expect("version").api_version.is_some());

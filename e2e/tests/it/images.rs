@@ -27,13 +27,13 @@ fn images_are_tagged_listed_and_removed() {
 #[test]
 fn an_image_in_use_is_not_removed() {
     let daemon = Daemon::start();
-    daemon.docker(&["run", "-d", "--name", "c", "busybox", "sleep", "600"]).ok();
+    daemon.docker(&["run", "-d", "--name", "box", "busybox", "sleep", "600"]).ok();
     for client in Client::BOTH {
         daemon
             .client(client, &["rmi", "busybox"])
             .fails(1, "conflict: unable to remove repository reference \"busybox\" (must force)");
     }
-    daemon.docker(&["rm", "-f", "c"]).ok();
+    daemon.docker(&["rm", "-f", "box"]).ok();
     let removed = daemon.docker(&["rmi", "busybox"]).text();
     assert!(
         removed.contains("Untagged: busybox:latest") && removed.contains("Deleted: sha256:"),

@@ -37,7 +37,7 @@ fn running_out_of_memory_is_reported() {
             &[
                 "run",
                 "--name",
-                "c",
+                "box",
                 "-m",
                 "16m",
                 "--memory-swap",
@@ -49,8 +49,8 @@ fn running_out_of_memory_is_reported() {
             ],
         );
         assert_eq!(outcome.code, 137, "{outcome:?}");
-        assert_eq!(daemon.inspect("c", "{{.State.OOMKilled}} {{.State.ExitCode}}"), "true 137");
-        daemon.docker(&["rm", "c"]).ok();
+        assert_eq!(daemon.inspect("box", "{{.State.OOMKilled}} {{.State.ExitCode}}"), "true 137");
+        daemon.docker(&["rm", "box"]).ok();
     }
 }
 

@@ -68,7 +68,7 @@ fn ranges_and_udp_and_publish_all() {
             "run",
             "-d",
             "--name",
-            "u",
+            "echo",
             "-p",
             "127.0.0.1:0:5000/udp",
             "busybox",
@@ -77,7 +77,7 @@ fn ranges_and_udp_and_publish_all() {
             "nc -lu -p 5000 -e cat",
         ])
         .ok();
-    let address = daemon.docker(&["port", "u", "5000/udp"]).text();
+    let address = daemon.docker(&["port", "echo", "5000/udp"]).text();
     let socket = UdpSocket::bind("127.0.0.1:0").expect("bind");
     socket.set_read_timeout(Some(Duration::from_millis(300))).expect("set the timeout");
     wait_until("the echo comes back", || {

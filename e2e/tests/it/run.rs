@@ -314,11 +314,11 @@ fn writes_stay_in_the_container_until_it_is_removed() {
 #[test]
 fn label_and_pull_policy_and_platform() {
     let daemon = Daemon::start();
-    daemon.docker(&["create", "--name", "l", "--label", "a=b", "--label", "c", "busybox"]).ok();
-    assert_eq!(daemon.inspect("l", "{{.Config.Labels.a}} {{index .Config.Labels \"c\"}}."), "b .");
+    daemon.docker(&["create", "--name", "labelled", "--label", "a=b", "--label", "box", "busybox"]).ok();
+    assert_eq!(daemon.inspect("labelled", "{{.Config.Labels.a}} {{index .Config.Labels \"box\"}}."), "b .");
     assert_eq!(
         daemon.barge(&["ps", "-aq", "--filter", "label=a=b", "--no-trunc"]).text(),
-        daemon.inspect("l", "{{.Id}}")
+        daemon.inspect("labelled", "{{.Id}}")
     );
     for client in Client::BOTH {
         daemon

@@ -43,7 +43,7 @@ fn stop_signal_comes_from_the_container() {
             "run",
             "-d",
             "--name",
-            "c",
+            "box",
             "--stop-signal",
             "USR1",
             "busybox",
@@ -52,8 +52,8 @@ fn stop_signal_comes_from_the_container() {
             "trap 'exit 5' USR1; while :; do sleep 0.05; done",
         ])
         .ok();
-    daemon.barge(&["stop", "c"]).ok();
-    assert_eq!(daemon.inspect("c", "{{.State.ExitCode}}"), "5");
+    daemon.barge(&["stop", "box"]).ok();
+    assert_eq!(daemon.inspect("box", "{{.State.ExitCode}}"), "5");
 }
 
 #[test]
@@ -65,35 +65,35 @@ fn kill_sends_any_signal() {
                 "run",
                 "-d",
                 "--name",
-                "c",
+                "box",
                 "busybox",
                 "sh",
                 "-c",
                 "trap 'echo hup' HUP; while :; do sleep 0.05; done",
             ])
             .ok();
-        daemon.client(client, &["kill", "-s", "HUP", "c"]).ok();
-        wait_until("the trap has run", || daemon.docker(&["logs", "c"]).stdout == "hup\n");
-        assert_eq!(daemon.inspect("c", "{{.State.Running}}"), "true");
-        daemon.client(client, &["kill", "c"]).ok();
+        daemon.client(client, &["kill", "-s", "HUP", "box"]).ok();
+        wait_until("the trap has run", || daemon.docker(&["logs", "box"]).stdout == "hup\n");
+        assert_eq!(daemon.inspect("box", "{{.State.Running}}"), "true");
+        daemon.client(client, &["kill", "box"]).ok();
         wait_until("it is dead", || {
-            daemon.inspect("c", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137"
+            daemon.inspect("box", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137"
         });
-        daemon.client(client, &["kill", "c"]).fails(1, "is not running");
-        daemon.client(client, &["kill", "-s", "NOPE", "c"]).fails(1, "NOPE");
-        daemon.docker(&["rm", "c"]).ok();
+        daemon.client(client, &["kill", "box"]).fails(1, "is not running");
+        daemon.client(client, &["kill", "-s", "NOPE", "box"]).fails(1, "NOPE");
+        daemon.docker(&["rm", "box"]).ok();
     }
 }
 
 #[test]
 fn restart_gives_a_new_process() {
     let daemon = Daemon::start();
-    daemon.docker(&["run", "-d", "--name", "c", "busybox", "sh", "-c", POLITE]).ok();
+    daemon.docker(&["run", "-d", "--name", "box", "busybox", "sh", "-c", POLITE]).ok();
     for client in Client::BOTH {
-        let before = daemon.inspect("c", "{{.State.Pid}}");
-        daemon.client(client, &["restart", "c"]).ok();
-        assert_ne!(before, daemon.inspect("c", "{{.State.Pid}}"));
-        assert_eq!(daemon.inspect("c", "{{.State.Running}}"), "true");
+        let before = daemon.inspect("box", "{{.State.Pid}}");
+        daemon.client(client, &["restart", "box"]).ok();
+        assert_ne!(before, daemon.inspect("box", "{{.State.Pid}}"));
+        assert_eq!(daemon.inspect("box", "{{.State.Running}}"), "true");
     }
 }
 
@@ -101,10 +101,10 @@ fn restart_gives_a_new_process() {
 fn wait_returns_the_exit_code() {
     let daemon = Daemon::start();
     for client in Client::BOTH {
-        daemon.docker(&["run", "-d", "--name", "c", "busybox", "sh", "-c", "sleep 0.3; exit 9"]).ok();
-        assert_eq!(daemon.client(client, &["wait", "c"]).text(), "9");
-        assert_eq!(daemon.client(client, &["wait", "c"]).text(), "9", "also of one that ended before");
-        daemon.docker(&["rm", "c"]).ok();
+        daemon.docker(&["run", "-d", "--name", "box", "busybox", "sh", "-c", "sleep 0.3; exit 9"]).ok();
+        assert_eq!(daemon.client(client, &["wait", "box"]).text(), "9");
+        assert_eq!(daemon.client(client, &["wait", "box"]).text(), "9", "also of one that ended before");
+        daemon.docker(&["rm", "box"]).ok();
     }
 }
 
@@ -112,20 +112,20 @@ fn wait_returns_the_exit_code() {
 fn a_running_container_is_removed_only_by_force() {
     let daemon = Daemon::start();
     for client in Client::BOTH {
-        daemon.docker(&["run", "-d", "--name", "c", "busybox", "sleep", "600"]).ok();
-        daemon.client(client, &["rm", "c"]).fails(1, "cannot remove container");
-        assert_eq!(daemon.client(client, &["rm", "-f", "c"]).text(), "c");
-        daemon.client(client, &["rm", "c"]).fails(1, "No such container: c");
+        daemon.docker(&["run", "-d", "--name", "box", "busybox", "sleep", "600"]).ok();
+        daemon.client(client, &["rm", "box"]).fails(1, "cannot remove container");
+        assert_eq!(daemon.client(client, &["rm", "-f", "box"]).text(), "box");
+        daemon.client(client, &["rm", "box"]).fails(1, "No such container: c");
     }
 }
 
 #[test]
 fn top_and_ps_show_what_runs() {
     let daemon = Daemon::start();
-    daemon.docker(&["run", "-d", "--name", "c", "busybox", "sleep", "600"]).ok();
+    daemon.docker(&["run", "-d", "--name", "box", "busybox", "sleep", "600"]).ok();
     daemon.docker(&["run", "--name", "gone", "busybox", "true"]).ok();
     for client in Client::BOTH {
-        let top = daemon.client(client, &["top", "c"]).text();
+        let top = daemon.client(client, &["top", "box"]).text();
         assert!(top.starts_with("UID") && top.contains("sleep 600"), "{top}");
         let ps = daemon.client(client, &["ps"]).text();
         assert!(
@@ -133,8 +133,8 @@ fn top_and_ps_show_what_runs() {
             "{ps}"
         );
         let all = daemon.client(client, &["ps", "-a", "--format", "{{.Names}} {{.State}}"]).text();
-        assert_eq!(all, "gone exited\nc running");
-        assert_eq!(daemon.client(client, &["ps", "-q", "--filter", "name=c"]).text().len(), 12);
+        assert_eq!(all, "gone exited\nbox running");
+        assert_eq!(daemon.client(client, &["ps", "-q", "--filter", "name=box"]).text().len(), 12);
         assert_eq!(
             daemon
                 .client(client, &["ps", "-a", "--filter", "status=exited", "--format", "{{.Names}}"])
@@ -152,7 +152,7 @@ fn pause_freezes_and_unpause_thaws() {
             "run",
             "-d",
             "--name",
-            "c",
+            "box",
             "busybox",
             "sh",
             "-c",
@@ -160,12 +160,12 @@ fn pause_freezes_and_unpause_thaws() {
         ])
         .ok();
     for client in Client::BOTH {
-        daemon.client(client, &["pause", "c"]).ok();
-        assert_eq!(daemon.inspect("c", "{{.State.Status}}"), "paused");
-        let before = daemon.docker(&["logs", "c"]).stdout.len();
+        daemon.client(client, &["pause", "box"]).ok();
+        assert_eq!(daemon.inspect("box", "{{.State.Status}}"), "paused");
+        let before = daemon.docker(&["logs", "box"]).stdout.len();
         std::thread::sleep(Duration::from_millis(200));
-        assert_eq!(before, daemon.docker(&["logs", "c"]).stdout.len());
-        daemon.client(client, &["unpause", "c"]).ok();
-        wait_until("it ticks again", || daemon.docker(&["logs", "c"]).stdout.len() > before);
+        assert_eq!(before, daemon.docker(&["logs", "box"]).stdout.len());
+        daemon.client(client, &["unpause", "box"]).ok();
+        wait_until("it ticks again", || daemon.docker(&["logs", "box"]).stdout.len() > before);
     }
 }

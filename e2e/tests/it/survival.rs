@@ -69,7 +69,7 @@ fn attach_works_after_the_daemon_was_killed() {
             "-d",
             "-i",
             "--name",
-            "c",
+            "box",
             "busybox",
             "sh",
             "-c",
@@ -78,7 +78,7 @@ fn attach_works_after_the_daemon_was_killed() {
         .ok();
     daemon.kill();
     daemon.launch();
-    let outcome = daemon.with_input(Client::Docker, &["attach", "c"], b"hello\n");
+    let outcome = daemon.with_input(Client::Docker, &["attach", "box"], b"hello\n");
     assert_eq!((outcome.code, outcome.stdout.as_str()), (4, "got hello\n"));
 }
 
@@ -108,7 +108,7 @@ fn a_restart_policy_is_followed_by_the_next_daemon() {
 #[test]
 fn a_container_set_to_be_removed_is_removed_by_the_next_daemon() {
     let mut daemon = Daemon::start();
-    daemon.docker(&["run", "-d", "--rm", "--name", "c", "busybox", "sleep", "1"]).ok();
+    daemon.docker(&["run", "-d", "--rm", "--name", "box", "busybox", "sleep", "1"]).ok();
     daemon.kill();
     std::thread::sleep(std::time::Duration::from_millis(1500));
     daemon.launch();
@@ -118,11 +118,11 @@ fn a_container_set_to_be_removed_is_removed_by_the_next_daemon() {
 #[test]
 fn a_polite_end_leaves_containers_running_too() {
     let mut daemon = Daemon::start();
-    daemon.docker(&["run", "-d", "--name", "c", "busybox", "sleep", "600"]).ok();
-    let pid = daemon.inspect("c", "{{.State.Pid}}");
+    daemon.docker(&["run", "-d", "--name", "box", "busybox", "sleep", "600"]).ok();
+    let pid = daemon.inspect("box", "{{.State.Pid}}");
     daemon.stop();
     daemon.launch();
-    assert_eq!(daemon.inspect("c", "{{.State.Pid}} {{.State.Running}}"), format!("{pid} true"));
+    assert_eq!(daemon.inspect("box", "{{.State.Pid}} {{.State.Running}}"), format!("{pid} true"));
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn version_and_info_answer() {
 #[test]
 fn events_tell_the_life_of_a_container() {
     let daemon = Daemon::start();
-    daemon.docker(&["run", "--rm", "--name", "c", "busybox", "sh", "-c", "exit 4"]);
+    daemon.docker(&["run", "--rm", "--name", "box", "busybox", "sh", "-c", "exit 4"]);
     for client in Client::BOTH {
         let told = daemon
             .client(
@@ -56,7 +56,7 @@ fn events_tell_the_life_of_a_container() {
                 ],
             )
             .text();
-        assert_eq!(code, "4 c");
+        assert_eq!(code, "4 box");
     }
 }
 

@@ -67,8 +67,8 @@ fn anonymous_volumes_go_with_rm() {
     let daemon = Daemon::start();
     daemon.docker(&["run", "--rm", "-v", "/anonymous", "busybox", "true"]).ok();
     assert_eq!(daemon.docker(&["volume", "ls", "-q"]).text(), "");
-    daemon.docker(&["run", "--name", "c", "-v", "/anonymous", "busybox", "true"]).ok();
+    daemon.docker(&["run", "--name", "box", "-v", "/anonymous", "busybox", "true"]).ok();
     assert_eq!(daemon.docker(&["volume", "ls", "-q"]).text().len(), 64);
-    daemon.barge(&["rm", "-v", "c"]).ok();
+    daemon.barge(&["rm", "-v", "box"]).ok();
     assert_eq!(daemon.docker(&["volume", "ls", "-q"]).text(), "");
 }
