@@ -1,11 +1,11 @@
 //! Signals as a file descriptor: the shim's event loop waits for children and sockets in one place.
 //!
 //! The signals are blocked in the calling thread and queue up in the descriptor. A blocked mask is
-//! inherited over clone and exec: whoever starts a program must reset it first ([`unblock_all`]).
+//! inherited over clone and exec: whoever starts a program must empty it first (`process::reset_signals`).
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// A `signalfd(2)`: readable while one of its signals is pending. Non-blocking, close-on-exec.
 #[derive(Debug)]
@@ -41,9 +41,13 @@ impl AsFd for SignalFd {
     }
 }
 
-/// Empties the calling thread's mask of blocked signals.
-pub fn unblock_all() -> io::Result<()> {
-    set_mask(libc::SIG_SETMASK, &set_of(&[])?)
+/// Sends a signal to the process of a pidfd. Any number: also real-time signals, which have no names.
+pub fn send(pidfd: impl AsFd, signal: i32) -> io::Result<()> {
+    let pidfd = pidfd.as_fd().as_raw_fd();
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is borrowed for the call, and a null siginfo is what pidfd_send_signal(2) allows.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, no_info, 0) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn set_of(signals: &[i32]) -> io::Result<libc::sigset_t> {
