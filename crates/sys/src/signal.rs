@@ -41,6 +41,11 @@ impl AsFd for SignalFd {
     }
 }
 
+/// Empties the calling thread's mask of blocked signals.
+pub fn unblock_all() -> io::Result<()> {
+    set_mask(libc::SIG_SETMASK, &set_of(&[])?)
+}
+
 /// Sends a signal to the process of a pidfd. Any number: also real-time signals, which have no names.
 pub fn send(pidfd: impl AsFd, signal: i32) -> io::Result<()> {
     let pidfd = pidfd.as_fd().as_raw_fd();
