@@ -18,6 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use barge_sys::netlink;
 use ipnet::Ipv4Net;
+use netlink_packet_route::link::InfoBridgePort;
 
 use crate::driver::Driver;
 use crate::error::{Error, Result};
@@ -159,9 +160,7 @@ impl Bridges {
     /// What follows the pair's creation in a join.
     fn furnish(&self, network: &Network, endpoint: &Endpoint, netns: BorrowedFd<'_>) -> Result<()> {
         configure_inside(network, &endpoint.spec, netns)?;
-        if !network.icc {
-            isolate(&endpoint.veth)?;
-        }
+        adapt_port(network, &endpoint.veth)?;
         self.ensure_table()?;
         if !endpoint.spec.ports.is_empty() {
             self.firewall.publish(network, endpoint)?;
@@ -295,11 +294,24 @@ fn configure_inside(network: &Network, spec: &EndpointSpec, netns: BorrowedFd<'_
     socket.set_up(&Setup { index: link.index, address, gateway }).map_err(failed)
 }
 
-fn isolate(veth: &str) -> Result<()> {
-    let failed = |source| Error::Isolate { link: veth.to_owned(), source };
+/// Makes the bridge treat the port as the network asks. That depends on whether bridged packets
+/// pass the IP firewall (`br_netfilter`), which is the host's choice:
+///
+/// - They do: one for a published port gets its new destination while it is still a frame on
+///   the bridge, and may have to leave by the port that it came from (hairpin). Neighbours that
+///   must not talk are kept apart by the forward rules.
+/// - They don't: nothing but the bridge itself can keep neighbours apart. Packets for published
+///   ports go through the host's IP layer, to which isolation does not apply.
+fn adapt_port(network: &Network, veth: &str) -> Result<()> {
+    let behaviour = match (sysctl::is_on("net/bridge/bridge-nf-call-iptables"), network.icc) {
+        (true, _) => InfoBridgePort::HairpinMode(true),
+        (false, false) => InfoBridgePort::Isolated(true),
+        (false, true) => return Ok(()),
+    };
+    let failed = |source| Error::AdaptPort { link: veth.to_owned(), source };
     let mut socket = open_socket()?;
     match socket.find_link(veth).map_err(failed)? {
-        Some(link) => socket.isolate(link.index).map_err(failed),
+        Some(link) => socket.set_port(link.index, behaviour).map_err(failed),
         None => Err(Error::InterfaceMissing { interface: veth.to_owned() }),
     }
 }
@@ -318,9 +330,7 @@ fn mend_ports(known: &Held, links: &[Link]) -> Result<()> {
                 bridge,
                 source,
             })?;
-            if !known.network.icc {
-                isolate(&link.name)?;
-            }
+            adapt_port(&known.network, &link.name)?;
         }
     }
     Ok(())

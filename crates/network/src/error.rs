@@ -42,9 +42,9 @@ pub enum Error {
     /// The veth's inner end is not in the sandbox.
     #[error("interface {interface} is missing in the sandbox")]
     InterfaceMissing { interface: String },
-    /// A bridge port could not be cut off from the others.
-    #[error("cannot isolate link {link}: {source}")]
-    Isolate { link: String, source: netlink::Error },
+    /// A bridge port could not be set to what its network asks.
+    #[error("cannot set up bridge port {link}: {source}")]
+    AdaptPort { link: String, source: netlink::Error },
     /// A link could not be put back onto its bridge.
     #[error("cannot attach link {link} to bridge {bridge}: {source}")]
     Attach { link: String, bridge: String, source: netlink::Error },

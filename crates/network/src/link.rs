@@ -115,13 +115,13 @@ impl RouteSocket {
         self.request(&[message(RTM_NEWLINK, 0, &link)])
     }
 
-    /// Isolates a bridge port: isolated ports reach the bridge itself but not each other.
-    pub(crate) fn isolate(&mut self, index: u32) -> Result<(), Error> {
+    /// Sets how the bridge treats one of its ports.
+    pub(crate) fn set_port(&mut self, index: u32, behaviour: InfoBridgePort) -> Result<(), Error> {
         let mut link = LinkMessage::default();
         link.header.index = index;
         link.attributes.push(LinkAttribute::LinkInfo(vec![
             LinkInfo::PortKind(InfoPortKind::Bridge),
-            LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::Isolated(true)])),
+            LinkInfo::PortData(InfoPortData::BridgePort(vec![behaviour])),
         ]));
         self.request(&[message(RTM_NEWLINK, 0, &link)])
     }

@@ -18,6 +18,11 @@ pub(crate) fn write(name: &str, value: &'static str) -> Result<()> {
     set().map_err(|source| Error::Sysctl { path: path.clone(), value, source })
 }
 
+/// Whether `name` exists and is 1.
+pub(crate) fn is_on(name: &str) -> bool {
+    std::fs::read(Path::new("/proc/sys").join(name)).is_ok_and(|value| value.trim_ascii() == b"1")
+}
+
 /// Accepts a sysctl that this kernel does not have (IPv6 compiled out or disabled at boot).
 pub(crate) fn absent_is_fine(error: Error) -> Result<()> {
     match error {

@@ -75,6 +75,10 @@ pub(super) fn skeleton(table: &str) -> Vec<NfTablesMessage> {
 /// A set's key or a map's value: data type and length in bytes, each field padded to four.
 type Field = (u32, u32);
 
+/// Tells `nft list`, and nobody else, that keys are not big-endian numbers: type 0 (the key's
+/// byte order), four bytes, 1 (the host's).
+const HOST_BYTE_ORDER: [u8; 6] = [0, 4, 1, 0, 0, 0];
+
 fn sets(table: &str) -> Vec<NfTablesMessage> {
     use datatype::{IFNAME, IPV4, PROTOCOL, SERVICE, concat};
     const PLAIN: SetFlags = SetFlags::empty();
@@ -99,6 +103,9 @@ fn sets(table: &str) -> Vec<NfTablesMessage> {
         ];
         if let Some((kind, length)) = value {
             attributes.extend([SetAttribute::DataType(kind), SetAttribute::DataLen(length)]);
+        }
+        if key.0 == IFNAME {
+            attributes.push(SetAttribute::UserData(HOST_BYTE_ORDER.into()));
         }
         NfTablesMessage::NewSet(SetMessage { attributes })
     };
