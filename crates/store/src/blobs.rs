@@ -12,10 +12,10 @@
 
 mod ingest;
 
-use crate::document::sync_directory;
+use crate::claims::Claims;
+use crate::document::{remove_file, sync_directory};
 use crate::error::{Error, OnFile, Result};
 use barge_oci::Digest;
-use ingest::Claims;
 pub use ingest::Ingest;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -41,6 +41,7 @@ impl Blobs {
         for directory in [&blobs, &ingest] {
             fs::create_dir_all(directory).on("create", directory)?;
         }
+        remove_unnamed(&ingest)?;
         Ok(Self(Arc::new(Inner { blobs, ingest, claims: Arc::default() })))
     }
 
@@ -136,6 +137,18 @@ impl Blobs {
         self.0.blobs.join(digest.hex())
     }
 
+    /// Whether somebody takes this blob in.
+    pub(crate) fn is_busy(&self, digest: &Digest) -> bool {
+        self.0.claims.is_held(digest)
+    }
+
+    /// Takes the blob out of its place; the file that is given back is still to be removed.
+    pub(crate) fn discard(&self, digest: &Digest) -> Result<PathBuf> {
+        let to = self.0.ingest.join(format!(".gone-{}", digest.hex()));
+        fs::rename(self.path(digest), &to).on("remove", self.path(digest))?;
+        Ok(to)
+    }
+
     pub(crate) fn blob_directory(&self) -> &Path {
         &self.0.blobs
     }
@@ -143,4 +156,15 @@ impl Blobs {
     pub(crate) fn ingest_directory(&self) -> &Path {
         &self.0.ingest
     }
+}
+
+/// Removes what a crash has left in `ingest` that is not a download.
+fn remove_unnamed(ingest: &Path) -> Result<()> {
+    for entry in fs::read_dir(ingest).on("read", ingest)? {
+        let entry = entry.on("read", ingest)?;
+        if entry.file_name().to_str().is_none_or(|name| Digest::from_hex(name).is_err()) {
+            remove_file(&entry.path())?;
+        }
+    }
+    Ok(())
 }

@@ -18,7 +18,10 @@
 //! a running container.
 
 pub mod archive;
+mod area;
 pub mod blobs;
+mod claims;
+pub mod copy;
 mod document;
 pub mod error;
 pub mod gc;
@@ -26,6 +29,10 @@ pub mod images;
 pub mod layers;
 pub mod snapshots;
 mod store;
+mod tar;
+mod tree;
+mod writeback;
+mod xattrs;
 
 pub use archive::{Import, Loaded};
 pub use blobs::{Blobs, Ingest};

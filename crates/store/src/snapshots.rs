@@ -1,6 +1,18 @@
-//! Writable views on top of layers, one for each container.
+//! Writable views on top of layers, one for each container: what a container has as its root.
+//!
+//! ```text
+//! overlay/containers/<key>/
+//!   upper/          what the container wrote      ┐ the container's own mount namespace
+//!   work/           the kernel's scratch place    ┘ mounts them over the layers
+//!   snapshot.json   which layers (chain ids)
+//! ```
+//!
+//! Nothing is mounted here but detached mounts that go with their descriptor. The trait has one implementation,
+//! overlay; file systems that copy or clone would be others.
 
-use crate::error::Result;
+pub(crate) mod overlay;
+
+use crate::error::{Error, Result};
 use barge_oci::Digest;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -15,7 +27,7 @@ pub trait Snapshotter: Send + Sync {
     /// The view made by an earlier [`Snapshotter::prepare`].
     ///
     /// # Errors
-    /// [`Error::SnapshotNotFound`](crate::Error::SnapshotNotFound) if there is none.
+    /// [`Error::SnapshotNotFound`] if there is none.
     fn open(&self, key: &str) -> Result<Snapshot>;
     /// Removes the view and all that was written to it. It must not be mounted. No error if there is none.
     ///
@@ -27,6 +39,8 @@ pub trait Snapshotter: Send + Sync {
     /// # Errors
     /// Fails if there is none.
     fn usage(&self, key: &str) -> Result<u64>;
+    /// The keys of all views.
+    fn list(&self) -> Vec<String>;
 }
 
 /// The directories that make up one container's root.
@@ -48,6 +62,7 @@ impl Snapshot {
     /// # Errors
     /// Fails if the kernel refuses.
     pub fn mount_detached(&self) -> Result<OwnedFd> {
-        todo!()
+        barge_sys::overlay::mount_detached(&self.lower, &self.upper, &self.work, &[])
+            .map_err(|source| Error::SnapshotMount { key: self.key.clone(), source })
     }
 }

@@ -1,54 +1,16 @@
 //! One blob on its way in: resumable, hashed as it goes, verified before it gets its name.
 
+use crate::claims::Claim;
 use crate::document::{remove_file, sync_directory};
 use crate::error::{Error, OnFile, Result};
+use crate::writeback::Writeback;
 use barge_oci::{Digest, Hasher};
-use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// How much is read at once when what is already there is hashed again.
 const REHASH_CHUNK: usize = 256 << 10;
-/// Bytes after which the kernel is asked to begin writing, so that the sync at the end is short.
-const WRITEBACK_STEP: u64 = 8 << 20;
-
-/// The digests that are being taken in: one writer for each.
-#[derive(Debug, Default)]
-pub(super) struct Claims {
-    held: Mutex<HashSet<Digest>>,
-    released: Condvar,
-}
-
-impl Claims {
-    pub(super) fn claim(self: &Arc<Self>, digest: Digest) -> Claim {
-        let mut held = self.lock();
-        while !held.insert(digest) {
-            held = self.released.wait(held).unwrap_or_else(PoisonError::into_inner);
-        }
-        Claim { claims: Arc::clone(self), digest }
-    }
-
-    // A set of digests is right after any panic.
-    fn lock(&self) -> MutexGuard<'_, HashSet<Digest>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The right to write one blob, given back on drop.
-#[derive(Debug)]
-pub(super) struct Claim {
-    claims: Arc<Claims>,
-    digest: Digest,
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.claims.lock().remove(&self.digest);
-        self.claims.released.notify_all();
-    }
-}
 
 /// A blob being taken in: write its bytes in order, then [commit](Ingest::commit). Dropping it keeps
 /// what has come for a later try.
@@ -61,7 +23,7 @@ pub struct Ingest {
     blob_path: PathBuf,
     hasher: Hasher,
     offset: u64,
-    flushed: u64,
+    writeback: Writeback,
     expected_size: Option<u64>,
 }
 
@@ -79,7 +41,7 @@ impl Ingest {
             blob_path,
             hasher: Hasher::new(),
             offset: 0,
-            flushed: 0,
+            writeback: Writeback::default(),
             expected_size,
         };
         if let Ok(metadata) = fs::metadata(&ingest.blob_path) {
@@ -109,7 +71,7 @@ impl Ingest {
             self.hasher.update(&chunk[..read]);
             self.offset += read as u64;
         }
-        self.flushed = self.offset;
+        self.writeback = Writeback::from(self.offset);
         if self.expected_size.is_some_and(|expected| self.offset > expected) {
             self.restart()?;
         }
@@ -118,7 +80,7 @@ impl Ingest {
 
     /// Which blob this is.
     pub fn digest(&self) -> &Digest {
-        &self.claim.digest
+        self.claim.digest()
     }
 
     /// How many bytes are already there (and hashed): the next byte to write is this one.
@@ -151,7 +113,7 @@ impl Ingest {
             file.seek(SeekFrom::Start(0)).on("seek in", &self.partial_path)?;
             self.hasher = Hasher::new();
             self.offset = 0;
-            self.flushed = 0;
+            self.writeback = Writeback::default();
         }
         Ok(())
     }
@@ -164,7 +126,7 @@ impl Ingest {
     /// cannot be written.
     pub fn commit(mut self) -> Result<()> {
         let Some(file) = self.partial.take() else { return Ok(()) };
-        let digest = self.claim.digest;
+        let digest = *self.claim.digest();
         if let Some(expected) = self.expected_size
             && expected != self.offset
         {
@@ -190,18 +152,6 @@ impl Ingest {
             None => Ok(()),
         }
     }
-
-    /// Lets the kernel write in the background what has come so far.
-    fn write_back(&mut self) {
-        if self.offset - self.flushed < WRITEBACK_STEP {
-            return;
-        }
-        if let Some(file) = &self.partial {
-            // Only a hint; the sync in `commit` reports what fails.
-            let _ = barge_sys::file::begin_writeback(file, self.flushed, self.offset - self.flushed);
-        }
-        self.flushed = self.offset;
-    }
 }
 
 impl Write for Ingest {
@@ -214,13 +164,13 @@ impl Write for Ingest {
         if let Some(expected) = self.expected_size
             && after > expected
         {
-            let error = Error::SizeMismatch { digest: self.claim.digest, expected, actual: after };
+            let error = Error::SizeMismatch { digest: *self.claim.digest(), expected, actual: after };
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
         let written = file.write(bytes)?;
         self.hasher.update(&bytes[..written]);
         self.offset += written as u64;
-        self.write_back();
+        self.writeback.reached(file, self.offset);
         Ok(written)
     }
 
