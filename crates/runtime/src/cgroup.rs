@@ -2,68 +2,362 @@
 //!
 //! ```text
 //! v1      /sys/fs/cgroup/<controller>/<path>   one directory per hierarchy
-//! hybrid  as v1; the empty unified hierarchy is left alone
+//! hybrid  as v1; the unified hierarchy has no controllers and is left alone
 //! v2      /sys/fs/cgroup/<path>                one directory
 //! ```
+//!
+//! [`Cgroup::create`] makes the directories and sets the limits; the container's init enters by itself ([`Entry`]).
+//! What a limit means in files is decided in [`settings`], which touches nothing.
 
-use std::path::PathBuf;
+mod device_program;
+mod device_rules;
+mod layout;
+mod settings;
+pub mod stats;
+mod v1;
+mod v2;
 
-use barge_oci::runtime_spec::LinuxResources;
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
-use crate::Result;
+use barge_oci::runtime_spec::{LinuxDeviceCgroup, LinuxResources};
+use rustix::process::Signal;
+
+use crate::error::{Error, Result};
+pub(crate) use layout::{Hierarchy, Layout};
+use settings::Setting;
+pub use stats::Stats;
 
 /// One container's place in every hierarchy of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cgroup {
     path: PathBuf,
+    places: Places,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Places {
+    /// A directory in each hierarchy of version 1.
+    Legacy(Vec<v1::Place>),
+    /// The one directory of version 2.
+    Unified(PathBuf),
+}
+
+/// How a new process gets into a cgroup.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// It writes itself into each `tasks` file.
+    Tasks(Vec<OwnedFd>),
+    /// It is born there (`CLONE_INTO_CGROUP`).
+    Birth(OwnedFd),
+}
+
+impl Entry {
+    /// Called by the new process itself. Nothing to do where it was born in its cgroup.
+    ///
+    /// A thread that moves only itself (`0` into `tasks`) is spared the wait for an RCU grace period, which every
+    /// write to `cgroup.procs` risks (median 0.4 ms either way, 90th percentile 0.6 against 13 ms).
+    pub(crate) fn enter(&self) -> rustix::io::Result<()> {
+        if let Self::Tasks(files) = self {
+            for file in files {
+                rustix::io::write(file, b"0")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory for `CLONE_INTO_CGROUP`.
+    pub(crate) fn birth(&self) -> Option<&OwnedFd> {
+        match self {
+            Self::Birth(directory) => Some(directory),
+            Self::Tasks(_) => None,
+        }
+    }
 }
 
 impl Cgroup {
     /// The existing cgroup at `path` (as `linux.cgroupsPath` names it) of a container that is already there.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
-        let _ = path.into();
-        todo!()
+        Self::locate(&Layout::of_host()?, &path.into())
+    }
+
+    /// Makes the cgroup at `path` with the limits and device rules of `resources`. On failure nothing stays.
+    pub(crate) fn create(layout: &Layout, path: &Path, resources: Option<&LinuxResources>) -> Result<Self> {
+        let cgroup = Self::locate(layout, path)?;
+        let made = match &cgroup.places {
+            Places::Legacy(places) => places.iter().try_for_each(v1::Place::make),
+            Places::Unified(directory) => v2::make(&cgroup.path, directory),
+        };
+        let limited = made.and_then(|()| match resources {
+            Some(resources) => cgroup.limit(resources),
+            None => Ok(()),
+        });
+        limited.inspect_err(|_| {
+            // The first failure is what the caller wants to hear of.
+            let _ = cgroup.remove();
+        })?;
+        Ok(cgroup)
+    }
+
+    fn locate(layout: &Layout, path: &Path) -> Result<Self> {
+        let path = below_root(path)?;
+        let relative = path.strip_prefix("/").unwrap_or(&path);
+        let places = match layout {
+            Layout::Legacy(hierarchies) => Places::Legacy(
+                hierarchies.iter().map(|hierarchy| v1::Place::new(hierarchy, relative)).collect(),
+            ),
+            Layout::Unified(mount) => Places::Unified(mount.join(relative)),
+        };
+        Ok(Self { path, places })
     }
 
     /// The path below each hierarchy's mount point, as `linux.cgroupsPath` names it; [`Cgroup::open`] takes it back.
-    pub fn path(&self) -> &std::path::Path {
+    pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Opens what a new process needs to enter.
+    pub(crate) fn entry(&self) -> Result<Entry> {
+        match &self.places {
+            Places::Legacy(places) => {
+                Ok(Entry::Tasks(places.iter().map(v1::Place::tasks).collect::<Result<_>>()?))
+            }
+            Places::Unified(directory) => Ok(Entry::Birth(v2::open_directory(directory)?)),
+        }
+    }
+
+    fn limit(&self, resources: &LinuxResources) -> Result<()> {
+        self.update(resources)?;
+        match resources.devices() {
+            Some(rules) if !rules.is_empty() => self.restrict_devices(rules),
+            _ => Ok(()),
+        }
+    }
+
+    /// Changes the limits that `resources` names and leaves the others. Device rules are not limits and stay.
+    pub fn update(&self, resources: &LinuxResources) -> Result<()> {
+        match &self.places {
+            Places::Legacy(places) => {
+                let settings = settings::for_v1(resources)?;
+                settings.iter().try_for_each(|setting| v1::apply(places, setting))
+            }
+            Places::Unified(directory) => {
+                let settings = settings::for_v2(resources)?;
+                settings.iter().try_for_each(|setting| v2::apply(directory, setting))
+            }
+        }
+    }
+
+    fn restrict_devices(&self, rules: &[LinuxDeviceCgroup]) -> Result<()> {
+        let rules = device_rules::with_defaults(rules)?;
+        match &self.places {
+            Places::Legacy(places) => v1::restrict_devices(places, &rules),
+            Places::Unified(directory) => v2::restrict_devices(directory, &rules),
+        }
+    }
+
+    /// The directory whose process list speaks for the whole cgroup, and whose freezer stops it.
+    fn directory(&self) -> Result<&Path> {
+        match &self.places {
+            Places::Legacy(places) => places
+                .iter()
+                .find(|place| place.has("freezer"))
+                .or(places.first())
+                .map(|place| place.directory.as_path())
+                .ok_or_else(|| Error::CgroupUnsupported { reason: "no hierarchy is mounted".into() }),
+            Places::Unified(directory) => Ok(directory),
+        }
     }
 
     /// Every process in it and below it, as the caller sees them.
     pub fn procs(&self) -> Result<Vec<i32>> {
-        todo!()
+        let mut pids = Vec::new();
+        collect_processes(self.directory()?, &mut pids)?;
+        Ok(pids)
     }
 
     /// Sends a signal to every process in it and below it; none escapes by forking.
     pub fn signal_all(&self, signal: i32) -> Result<()> {
-        let _ = signal;
-        todo!()
+        if signal == Signal::KILL.as_raw()
+            && let Places::Unified(directory) = &self.places
+            && fs::write(directory.join("cgroup.kill"), "1").is_ok()
+        {
+            return Ok(());
+        }
+        // Stopped processes can't fork; a signal reaches them when they are let go.
+        let frozen = self.freeze().is_ok();
+        let sent = self.procs().and_then(|pids| pids.into_iter().try_for_each(|pid| send(pid, signal)));
+        if frozen {
+            self.thaw()?;
+        }
+        sent
     }
 
     /// Stops every process in it; returns when all stand still.
     pub fn freeze(&self) -> Result<()> {
-        todo!()
+        let stopped = match &self.places {
+            Places::Legacy(places) => v1::set_frozen(places, v1::FROZEN),
+            Places::Unified(directory) => v2::set_frozen(directory, true),
+        };
+        stopped.inspect_err(|_| {
+            let _ = self.thaw();
+        })
     }
 
     /// Lets them run again.
     pub fn thaw(&self) -> Result<()> {
-        todo!()
-    }
-
-    /// Changes the limits that `resources` names and leaves the others.
-    pub fn update(&self, resources: &LinuxResources) -> Result<()> {
-        let _ = resources;
-        todo!()
+        match &self.places {
+            Places::Legacy(places) => v1::set_frozen(places, v1::THAWED),
+            Places::Unified(directory) => v2::set_frozen(directory, false),
+        }
     }
 
     /// Whether the kernel has killed a process of it for want of memory.
     pub fn oom_killed(&self) -> bool {
-        todo!()
+        let file = match &self.places {
+            Places::Legacy(places) => {
+                places.iter().find(|p| p.has("memory")).map(|p| p.directory.join("memory.oom_control"))
+            }
+            Places::Unified(directory) => Some(directory.join("memory.events")),
+        };
+        let text = file.and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
+        stats::keyed(&text, "oom_kill") > 0
+    }
+
+    /// What the container uses now.
+    pub fn stats(&self) -> Stats {
+        match &self.places {
+            Places::Legacy(places) => stats::of_v1(places),
+            Places::Unified(directory) => stats::of_v2(directory),
+        }
     }
 
     /// Removes it and everything below it; no process may be left. Not there at all is fine.
+    ///
+    /// Goes on after a failure and returns the first.
     pub fn remove(&self) -> Result<()> {
-        todo!()
+        match &self.places {
+            Places::Legacy(places) => {
+                places.iter().map(|p| remove_tree(&p.directory)).fold(Ok(()), Result::and)
+            }
+            Places::Unified(directory) => remove_tree(directory),
+        }
+    }
+}
+
+/// The path without `.` and with a leading slash. `..` would leave the place the caller named.
+fn below_root(path: &Path) -> Result<PathBuf> {
+    let mut clean = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::RootDir | Component::CurDir => {}
+            Component::ParentDir | Component::Prefix(_) => {
+                return Err(invalid("linux.cgroupsPath", format!("{} leads elsewhere", path.display())));
+            }
+        }
+    }
+    if clean == Path::new("/") {
+        return Err(invalid("linux.cgroupsPath", "it names the root of the hierarchy".into()));
+    }
+    Ok(clean)
+}
+
+fn invalid(field: &str, reason: String) -> Error {
+    Error::InvalidSpec { field: field.into(), reason }
+}
+
+fn send(pid: i32, signal: i32) -> Result<()> {
+    match barge_sys::process::kill(pid, signal) {
+        Ok(()) => Ok(()),
+        // It has ended in the meantime.
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(()),
+        Err(error) => Err(Error::Signal { signal, pid, source: error.into() }),
+    }
+}
+
+fn collect_processes(directory: &Path, pids: &mut Vec<i32>) -> Result<()> {
+    let file = directory.join("cgroup.procs");
+    let text = match fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(&file, "read", error)),
+    };
+    pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
+    children(directory).iter().try_for_each(|child| collect_processes(child, pids))
+}
+
+fn children(directory: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Removes a directory of a hierarchy and those below it. A process that has just been reaped may count for a
+/// moment longer, hence the few patient tries.
+fn remove_tree(directory: &Path) -> Result<()> {
+    let mut pause = Duration::from_micros(200);
+    loop {
+        match fs::remove_dir(directory) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if pause > Duration::from_millis(100) => {
+                return Err(failed(directory, "remove", error));
+            }
+            Err(_) => {}
+        }
+        for child in children(directory) {
+            remove_tree(&child)?;
+        }
+        std::thread::sleep(pause);
+        pause *= 2;
+    }
+}
+
+fn failed(path: &Path, operation: &str, source: io::Error) -> Error {
+    Error::Cgroup { path: path.into(), operation: operation.into(), source: source.into() }
+}
+
+/// Writes one value to one control file.
+fn write_value(file: &Path, value: &str) -> Result<()> {
+    fs::write(file, value).map_err(|error| failed(file, &format!("write {value:?}"), error))
+}
+
+/// Writes a setting into its directory; a file that this kernel lacks matters only when the setting must hold.
+fn write_setting(directory: &Path, setting: &Setting) -> Result<()> {
+    let file = directory.join(&setting.file);
+    match write_value(&file, &setting.value) {
+        Err(_) if !setting.required && !file.exists() => Ok(()),
+        Err(Error::Cgroup { .. }) if setting.required && !file.exists() => Err(unsupported(setting)),
+        result => result,
+    }
+}
+
+fn unsupported(setting: &Setting) -> Error {
+    Error::CgroupUnsupported { reason: format!("{} is not available on this host", setting.file) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_below_the_hierarchy() {
+        let cases = [
+            ("/docker/abc", Some("/docker/abc")),
+            ("docker//./abc/", Some("/docker/abc")),
+            ("/docker/../abc", None),
+            ("/", None),
+            ("", None),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(below_root(Path::new(path)).ok(), expected.map(PathBuf::from), "{path}");
+        }
     }
 }

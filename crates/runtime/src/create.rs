@@ -1,8 +1,18 @@
-//! A container whose init waits for the word to run its program.
+//! From a prepared container to one whose init waits for the word to run its program.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use crate::{Cgroup, Result};
+use barge_sys::namespace::{self, kind};
+use barge_sys::process::{CloneArgs, Cloned, clone3};
+use rustix::process::{WaitId, WaitIdOptions};
+
+use crate::cgroup::Cgroup;
+use crate::channel::{Channel, Report};
+use crate::error::{Error, Result};
+use crate::init::{self, Gate, Init};
+use crate::plan::{IdMaps, namespaces};
+use crate::prepare::Prepared;
+use crate::request::Inputs;
 
 /// A container that is set up; its init waits.
 ///
@@ -20,11 +30,186 @@ pub struct Created {
     pub cgroup: Cgroup,
     /// What could not be done as asked but does not stop the container, in words for its owner.
     pub warnings: Vec<String>,
+    channel: Channel,
 }
 
 impl Created {
-    /// Lets init run the program and waits until it does, or until it says why it can't.
+    /// Lets init run the program and waits until it does, or until it says why it can't (it is reaped then).
     pub fn start(&mut self) -> Result<()> {
-        todo!()
+        self.channel.go()?;
+        started(&self.channel, &self.pidfd)
+    }
+}
+
+/// Waits until a process has become its program, which closes its end.
+pub(crate) fn started(channel: &Channel, pidfd: &OwnedFd) -> Result<()> {
+    match channel.next()? {
+        None => Ok(()),
+        Some((Report::Failed(error), _)) => {
+            reap(pidfd);
+            Err(error)
+        }
+        Some(_) => Err(Error::Channel { source: rustix::io::Errno::PROTO.into() }),
+    }
+}
+
+/// Waits for a child that is about to end.
+pub(crate) fn reap(pidfd: &OwnedFd) {
+    let wait = || rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+    // Somebody else's reaping (SIGCHLD ignored) is as good as ours.
+    let _ = rustix::io::retry_on_intr(wait);
+}
+
+/// A process as its parent has it once it is ready.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) console: Option<OwnedFd>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Follows a new process until it is ready; on its failure reaps it and returns its error.
+pub(crate) fn follow(channel: &Channel, pid: i32, pidfd: &OwnedFd, ids: &IdMaps) -> Result<Ready> {
+    let mut console = None;
+    loop {
+        let next = channel.next().and_then(|report| match report {
+            Some((Report::MapIds, _)) => {
+                write_map(pid, "uid_map", &ids.uids)?;
+                write_map(pid, "gid_map", &ids.gids)?;
+                channel.go().map(|()| None)
+            }
+            Some((Report::Console, fd)) => {
+                console = fd;
+                Ok(None)
+            }
+            Some((Report::Ready { warnings }, _)) => Ok(Some(warnings)),
+            Some((Report::Failed(error), _)) => Err(error),
+            None => Err(Error::InitDied),
+        });
+        match next {
+            Ok(None) => {}
+            Ok(Some(warnings)) => return Ok(Ready { console, warnings }),
+            Err(error) => {
+                // Its cgroup can only be removed when it is gone.
+                let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+                reap(pidfd);
+                return Err(error);
+            }
+        }
+    }
+}
+
+fn write_map(pid: i32, file: &str, lines: &str) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    std::fs::write(format!("/proc/{pid}/{file}"), lines).map_err(|error| Error::IdMap {
+        file: file.into(),
+        pid,
+        source: error.into(),
+    })
+}
+
+/// Makes the container's init.
+pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<Created> {
+    let Prepared { plan, layout, cgroup, entry, filter, mut joins } = prepared;
+    let mut new = plan.namespaces.new;
+    if let Some(netns) = inputs.netns {
+        new &= !kind::NET;
+        joins.retain(|(kind, _)| *kind != kind::NET);
+        joins.push((kind::NET, netns));
+    }
+    // A process is born in its pid and time namespaces; and with a user namespace of its own it would have no right
+    // to join anything any more. The parent goes there for the moment of the birth.
+    let all = new & kind::USER != 0;
+    let (before, after) = joins.into_iter().partition(|(kind, _)| all || is_for_children(*kind));
+    // Time namespaces are only entered by children of those who make one.
+    let parents = new & kind::TIME;
+    let (ours, theirs) = Channel::pair()?;
+    let visit = Visit::begin(before, parents)?;
+    let args =
+        CloneArgs { namespaces: new & !(kind::CGROUP | kind::TIME), cgroup: entry.birth().map(AsFd::as_fd) };
+    let cloned = clone3(args).map_err(|error| Error::Clone { source: error.into() })?;
+    let (pid, pidfd) = match cloned {
+        Cloned::Child => {
+            drop(ours);
+            let init = Init {
+                plan: &plan,
+                layout: &layout,
+                entry: &entry,
+                filter: filter.as_ref(),
+                joins: after,
+                stdio: inputs.stdio,
+                channel: theirs,
+                gate,
+            };
+            init_main(init)
+        }
+        Cloned::Parent { pid, pidfd } => (pid, pidfd),
+    };
+    drop(theirs);
+    visit.end()?;
+    let ready = follow(&ours, pid, &pidfd, &plan.ids)?;
+    let Some(cgroup) = cgroup.keep() else { return Err(Error::InitDied) };
+    Ok(Created { pid, pidfd, console: ready.console, cgroup, warnings: ready.warnings, channel: ours })
+}
+
+fn init_main(init: Init<'_>) -> ! {
+    // The channel has to outlive the container's set-up to carry its failure.
+    let report = match init.channel.as_fd().try_clone_to_owned() {
+        Ok(copy) => Channel::from(copy),
+        Err(_) => barge_sys::process::exit_now(1),
+    };
+    init::run(&report, || init.become_container())
+}
+
+fn is_for_children(kind: u64) -> bool {
+    matches!(kind, kind::PID | kind::TIME)
+}
+
+/// A stay of this process in other namespaces, for a child to be born there.
+pub(crate) struct Visit {
+    home: Vec<(u64, OwnedFd)>,
+}
+
+impl Visit {
+    /// Goes into the namespaces of `joins`, and makes new ones of the kinds `new` for children.
+    pub(crate) fn begin(joins: Vec<(u64, OwnedFd)>, new: u64) -> Result<Self> {
+        let mut visit = Self { home: Vec::new() };
+        for (kind, fd) in joins {
+            visit.remember(kind)?;
+            init::join(kind, &fd)?;
+        }
+        if new != 0 {
+            visit.remember(new)?;
+            namespace::unshare(new)
+                .map_err(|error| Error::Attribute { what: "time namespace".into(), source: error.into() })?;
+        }
+        Ok(visit)
+    }
+
+    fn remember(&mut self, kind: u64) -> Result<()> {
+        let name = namespaces::name(kind);
+        let path = std::path::PathBuf::from(format!("/proc/self/ns/{name}"));
+        let fd = std::fs::File::open(&path).map_err(|error| Error::NamespaceOpen {
+            kind: name.into(),
+            path,
+            source: error.into(),
+        })?;
+        self.home.push((kind, fd.into()));
+        Ok(())
+    }
+
+    /// Comes back.
+    pub(crate) fn end(mut self) -> Result<()> {
+        self.home.drain(..).rev().try_for_each(|(kind, fd)| init::join(kind, &fd))
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        for (kind, fd) in self.home.drain(..).rev() {
+            // Reached only after a failure, which is what the caller hears of.
+            let _ = init::join(kind, &fd);
+        }
     }
 }

@@ -1,9 +1,123 @@
 //! One more process in a running container.
+//!
+//! The parent visits the container's pid namespace for the birth; the child joins the rest by itself, while nobody in
+//! the container can look into it (see [`crate::init::begin`]).
 
-use crate::{ExecRequest, Executed, Result};
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use barge_oci::runtime_spec::{Linux, Spec};
+use barge_sys::namespace::{self, kind};
+use barge_sys::process::{CloneArgs, Cloned, clone3};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags};
+
+use crate::cgroup::Entry;
+use crate::channel::Channel;
+use crate::create::{self, Visit};
+use crate::error::{Error, Result};
+use crate::init::{self, Gate};
+use crate::plan::IdMaps;
+use crate::plan::namespaces::Namespaces;
+use crate::plan::process::ProcessPlan;
+use crate::process::streams::{self, Console};
+use crate::request::{ExecRequest, Executed, Stdio};
+use crate::seccomp::Filter;
 
 /// Runs a process inside a running container; returns once its program runs.
 pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
-    let _ = request;
-    todo!()
+    let plan = ProcessPlan::of(&request.process, request.user)?;
+    let none = Linux::default();
+    let linux = request.spec.linux().as_ref().unwrap_or(&none);
+    let namespaces = Namespaces::of(linux)?;
+    let filter = seccomp_filter(request.spec, request.seccomp_cache.as_deref())?;
+    let own;
+    let init = match request.init_pidfd {
+        Some(pidfd) => pidfd,
+        None => {
+            own = open_init(request.init_pid)?;
+            own.as_fd()
+        }
+    };
+    let entry = request.cgroup.entry()?;
+    let (ours, theirs) = Channel::pair()?;
+    // Pid and time namespaces are only for children: the parent goes there, and comes back.
+    let visit = if namespaces.separate(kind::PID) {
+        let pid = namespace_of(request.init_pid, "pid")?;
+        Visit::begin(vec![(kind::PID, pid)], 0)?
+    } else {
+        Visit::begin(Vec::new(), 0)?
+    };
+    let args = CloneArgs { namespaces: 0, cgroup: entry.birth().map(AsFd::as_fd) };
+    let cloned = clone3(args).map_err(|error| Error::Clone { source: error.into() })?;
+    let (pid, pidfd) = match cloned {
+        Cloned::Child => {
+            drop(ours);
+            let joiner = Joiner { plan: &plan, namespaces: &namespaces, init, entry: &entry };
+            let work = || joiner.join_container(request.stdio, filter.as_ref(), &theirs);
+            init::run(&theirs, work)
+        }
+        Cloned::Parent { pid, pidfd } => (pid, pidfd),
+    };
+    drop(theirs);
+    visit.end()?;
+    let ready = create::follow(&ours, pid, &pidfd, &IdMaps::default())?;
+    ours.go()?;
+    create::started(&ours, &pidfd)?;
+    Ok(Executed { pid, pidfd, console: ready.console, warnings: ready.warnings })
+}
+
+fn seccomp_filter(spec: &Spec, cache: Option<&std::path::Path>) -> Result<Option<Filter>> {
+    let profile = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
+    profile.map(|profile| Filter::of(profile, cache)).transpose()
+}
+
+fn open_init(pid: i32) -> Result<OwnedFd> {
+    let gone = |errno: Errno| Error::NamespaceOpen {
+        kind: "container".into(),
+        path: format!("/proc/{pid}").into(),
+        source: errno.into(),
+    };
+    let pid = Pid::from_raw(pid).ok_or(Errno::SRCH).map_err(gone)?;
+    rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(gone)
+}
+
+fn namespace_of(pid: i32, name: &str) -> Result<OwnedFd> {
+    let path = std::path::PathBuf::from(format!("/proc/{pid}/ns/{name}"));
+    match std::fs::File::open(&path) {
+        Ok(file) => Ok(file.into()),
+        Err(error) => Err(Error::NamespaceOpen { kind: name.into(), path, source: error.into() }),
+    }
+}
+
+/// What the new process needs on its way in.
+struct Joiner<'a> {
+    plan: &'a ProcessPlan,
+    namespaces: &'a Namespaces,
+    init: BorrowedFd<'a>,
+    entry: &'a Entry,
+}
+
+impl Joiner<'_> {
+    fn join_container(&self, stdio: Stdio, filter: Option<&Filter>, channel: &Channel) -> Result<Infallible> {
+        let mut warnings = Vec::new();
+        init::begin()?;
+        init::through_proc(self.plan, &mut warnings)?;
+        self.entry.enter().map_err(|errno| Error::Attribute {
+            what: "cgroup of the container".into(),
+            source: errno.into(),
+        })?;
+        // All that init is in, at once; the root directory changes with the mount namespace. A namespace that is also
+        // ours does no harm, except that nobody can join their own user namespace.
+        let always = kind::MOUNT | kind::CGROUP | kind::UTS | kind::IPC | kind::NET;
+        let separate = [kind::USER, kind::TIME].into_iter().filter(|kind| self.namespaces.separate(*kind));
+        let joined = separate.fold(always, |all, kind| all | kind);
+        namespace::join(self.init, joined)
+            .map_err(|error| Error::NamespaceJoin { kind: "container".into(), source: error.into() })?;
+        if self.namespaces.separate(kind::USER) {
+            init::become_mapped_root()?;
+        }
+        streams::connect(stdio, self.plan.terminal_size, Console::Leave, channel)?;
+        init::finish(self.plan, filter, channel, &Gate::Channel, warnings)
+    }
 }

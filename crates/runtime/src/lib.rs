@@ -13,11 +13,16 @@
 //! command line, writes under its `--root`.
 
 pub mod cgroup;
+mod channel;
 mod create;
 pub mod error;
 mod exec;
+mod init;
+mod plan;
 mod prepare;
+mod process;
 mod request;
+mod seccomp;
 
 pub use cgroup::Cgroup;
 pub use create::Created;

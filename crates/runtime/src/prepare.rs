@@ -1,23 +1,92 @@
 //! What can be done for a container before its network and its streams are there.
 
-use crate::{Created, Inputs, Request, Result};
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{CWD, Mode, OFlags};
+
+use crate::Created;
+use crate::cgroup::{Cgroup, Entry, Layout};
+use crate::create;
+use crate::error::{Error, Result};
+use crate::init::Gate;
+use crate::plan::{Plan, namespaces};
+use crate::request::{Inputs, Request};
+use crate::seccomp::Filter;
 
 /// A container whose plan is made, whose cgroups exist with their limits and whose seccomp filter is at hand.
 ///
 /// Dropped without [`Prepared::create`], it removes its cgroups again.
 #[derive(Debug)]
-pub struct Prepared {}
+pub struct Prepared {
+    pub(crate) plan: Plan,
+    pub(crate) layout: Layout,
+    pub(crate) cgroup: Undo,
+    pub(crate) entry: Entry,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) joins: Vec<(u64, OwnedFd)>,
+}
+
+/// A cgroup that is removed unless somebody takes it over.
+#[derive(Debug)]
+pub(crate) struct Undo(Option<Cgroup>);
+
+impl Undo {
+    /// The cgroup is the new owner's to remove.
+    pub(crate) fn keep(mut self) -> Option<Cgroup> {
+        self.0.take()
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        if let Some(cgroup) = &self.0 {
+            // The failure that led here is what the caller hears of.
+            let _ = cgroup.remove();
+        }
+    }
+}
 
 impl Prepared {
     /// Checks and plans the request, makes the cgroups and finds or compiles the seccomp filter.
     pub fn new(request: Request) -> Result<Self> {
-        let _ = request;
-        todo!()
+        let plan = Plan::new(&request)?;
+        let linux = request.spec.linux().as_ref();
+        let layout = Layout::of_host()?;
+        let resources = linux.and_then(|linux| linux.resources().as_ref());
+        let filter = linux
+            .and_then(|linux| linux.seccomp().as_ref())
+            .map(|profile| Filter::of(profile, request.seccomp_cache.as_deref()))
+            .transpose()?;
+        let joins = open_namespaces(&plan)?;
+        let cgroup = Cgroup::create(&layout, &plan.cgroup, resources)?;
+        let cgroup = Undo(Some(cgroup));
+        let entry = match &cgroup.0 {
+            Some(cgroup) => cgroup.entry()?,
+            None => return Err(Error::CgroupUnsupported { reason: "the cgroup is gone".into() }),
+        };
+        Ok(Self { plan, layout, cgroup, entry, filter, joins })
     }
 
     /// Clones the container's init and waits until it has everything but its program running.
     pub fn create(self, inputs: Inputs) -> Result<Created> {
-        let _ = inputs;
-        todo!()
+        create::create(self, inputs, Gate::Channel)
     }
+
+    /// As [`Prepared::create`], for a container that some other process will start by writing into `fifo`.
+    pub(crate) fn create_behind(self, inputs: Inputs, fifo: OwnedFd) -> Result<Created> {
+        create::create(self, inputs, Gate::Fifo(fifo))
+    }
+}
+
+fn open_namespaces(plan: &Plan) -> Result<Vec<(u64, OwnedFd)>> {
+    let open = |(kind, path): &(u64, std::path::PathBuf)| {
+        rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map(|fd| (*kind, fd))
+            .map_err(|errno| Error::NamespaceOpen {
+                kind: namespaces::name(*kind).into(),
+                path: path.clone(),
+                source: errno.into(),
+            })
+    };
+    plan.namespaces.join.iter().map(open).collect()
 }

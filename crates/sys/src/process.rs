@@ -103,7 +103,7 @@ pub fn reset_signals() -> io::Result<()> {
     for signal in 1..=libc::SIGRTMAX() {
         reset_signal(signal);
     }
-    unblock_signals()
+    crate::signal::unblock_all()
 }
 
 /// Gives one signal its default action; the kernel keeps some (`SIGKILL`, the C library's own) as they are.
@@ -112,12 +112,10 @@ fn reset_signal(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
-fn unblock_signals() -> io::Result<()> {
-    let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigemptyset writes the whole set.
-    unsafe { libc::sigemptyset(none.as_mut_ptr()) };
-    // SAFETY: `none` was written just above; the old set is not asked for.
-    let result = unsafe { libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut()) };
+/// Sends any signal, real-time ones included, to a process (or, as `kill(2)` has it, a group when `pid` is negative).
+pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: takes numbers only.
+    let result = unsafe { libc::kill(pid, signal) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -1,0 +1,137 @@
+//! Which hierarchies the host has and where they are mounted.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The cgroup mounts of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Hierarchies of version 1; on hybrid hosts an empty version 2 hierarchy exists besides.
+    Legacy(Vec<Hierarchy>),
+    /// One hierarchy of version 2, mounted here.
+    Unified(PathBuf),
+}
+
+/// One mounted hierarchy of version 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hierarchy {
+    /// Controllers, or `name=…` for one without any.
+    pub(crate) names: Vec<String>,
+    pub(crate) mount: PathBuf,
+}
+
+impl Layout {
+    /// The layout of the mount namespace this process is in.
+    pub(crate) fn of_host() -> Result<Self> {
+        let path = Path::new("/proc/self/mountinfo");
+        let text = fs::read_to_string(path).map_err(|error| Error::File {
+            operation: "read".into(),
+            path: path.into(),
+            source: error.into(),
+        })?;
+        Self::parse(&text)
+            .ok_or_else(|| Error::CgroupUnsupported { reason: "no cgroup hierarchy is mounted".into() })
+    }
+
+    /// Reads the lines of proc_pid_mountinfo(5).
+    fn parse(mountinfo: &str) -> Option<Self> {
+        let mut legacy: Vec<Hierarchy> = Vec::new();
+        let mut unified = None;
+        for line in mountinfo.lines() {
+            let Some((mount, kind, options)) = fields(line) else { continue };
+            match kind {
+                "cgroup" => {
+                    let names = controllers(options);
+                    if !names.is_empty() && !legacy.iter().any(|known| known.names == names) {
+                        legacy.push(Hierarchy { names, mount });
+                    }
+                }
+                "cgroup2" => unified = unified.or(Some(mount)),
+                _ => {}
+            }
+        }
+        if legacy.is_empty() { unified.map(Self::Unified) } else { Some(Self::Legacy(legacy)) }
+    }
+}
+
+/// Mount point, filesystem type and super options of a line.
+fn fields(line: &str) -> Option<(PathBuf, &str, &str)> {
+    let (mount, filesystem) = line.split_once(" - ")?;
+    let mount = mount.split(' ').nth(4)?;
+    let mut filesystem = filesystem.split(' ');
+    let kind = filesystem.next()?;
+    let options = filesystem.nth(1).unwrap_or_default();
+    Some((PathBuf::from(unescape(mount)), kind, options))
+}
+
+/// The super options of a version 1 mount that are controllers or a name.
+fn controllers(options: &str) -> Vec<String> {
+    const NOT_CONTROLLERS: [&str; 8] =
+        ["rw", "ro", "xattr", "noprefix", "clone_children", "cpuset_v2_mode", "favordynmods", "none"];
+    options
+        .split(',')
+        .filter(|option| !NOT_CONTROLLERS.contains(option) && !option.starts_with("release_agent="))
+        .filter(|option| !option.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Blanks and backslashes stand in mountinfo as three octal digits.
+fn unescape(text: &str) -> String {
+    let mut parts = text.split('\\');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                out.push(char::from(byte));
+                out.push_str(&part[3..]);
+            }
+            None => {
+                out.push('\\');
+                out.push_str(part);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOT: &str = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n";
+    const CPU: &str =
+        "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct\n";
+    const SYSTEMD: &str = "40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n";
+    const AGAIN: &str = "50 31 0:29 / /mnt/cpu rw - cgroup cgroup rw,cpu,cpuacct\n";
+    const UNIFIED: &str = "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate\n";
+
+    fn hierarchy(names: &[&str], mount: &str) -> Hierarchy {
+        Hierarchy { names: names.iter().map(|n| (*n).to_owned()).collect(), mount: mount.into() }
+    }
+
+    #[test]
+    fn mounts_tell_the_layout() {
+        let legacy = Layout::Legacy(vec![
+            hierarchy(&["cpu", "cpuacct"], "/sys/fs/cgroup/cpu,cpuacct"),
+            hierarchy(&["name=systemd"], "/sys/fs/cgroup/systemd"),
+        ]);
+        let cases = [
+            ([ROOT, CPU, SYSTEMD].concat(), Some(legacy.clone())),
+            ([ROOT, UNIFIED, CPU, SYSTEMD, AGAIN].concat(), Some(legacy)),
+            ([ROOT, UNIFIED].concat(), Some(Layout::Unified("/sys/fs/cgroup/unified".into()))),
+            (ROOT.to_owned(), None),
+            ("garbage\n - \n".to_owned(), None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Layout::parse(&text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn escaped_mount_points_are_read_back() {
+        assert_eq!(unescape(r"/a\040b\134c\x"), r"/a b\c\x");
+    }
+}

@@ -1,0 +1,139 @@
+//! One directory per hierarchy of version 1.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::device_rules::Rule;
+use super::layout::Hierarchy;
+use super::settings::Setting;
+use super::{failed, unsupported, write_setting, write_value};
+use crate::error::{Error, Result};
+
+/// A container's directory in one hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    controllers: Vec<String>,
+    mount: PathBuf,
+    pub(super) directory: PathBuf,
+}
+
+impl Place {
+    pub(super) fn new(hierarchy: &Hierarchy, relative: &Path) -> Self {
+        Self {
+            controllers: hierarchy.names.clone(),
+            mount: hierarchy.mount.clone(),
+            directory: hierarchy.mount.join(relative),
+        }
+    }
+
+    pub(super) fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|name| name == controller)
+    }
+
+    /// Makes the directory. An existing one is taken as it is: `--cgroup-parent` may be shared.
+    pub(super) fn make(&self) -> Result<()> {
+        match fs::create_dir(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(&self.directory),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            result => result,
+        }
+        .map_err(|error| failed(&self.directory, "create", error))?;
+        if self.has("cpuset") { inherit_cpuset(&self.mount, &self.directory) } else { Ok(()) }
+    }
+
+    /// The file into which a thread writes 0 to enter.
+    pub(super) fn tasks(&self) -> Result<OwnedFd> {
+        let file = self.directory.join("tasks");
+        match OpenOptions::new().write(true).open(&file) {
+            Ok(opened) => Ok(opened.into()),
+            Err(error) => Err(failed(&file, "open", error)),
+        }
+    }
+}
+
+/// A new cpuset is empty and takes no process until it has processors and memory nodes: it gets its parent's.
+fn inherit_cpuset(mount: &Path, directory: &Path) -> Result<()> {
+    for name in ["cpuset.cpus", "cpuset.mems"] {
+        let file = directory.join(name);
+        let present = fs::read_to_string(&file).map_err(|error| failed(&file, "read", error))?;
+        if !present.trim().is_empty() {
+            continue;
+        }
+        let Some(parent) = directory.parent().filter(|parent| parent.starts_with(mount)) else { continue };
+        if parent != mount {
+            inherit_cpuset(mount, parent)?;
+        }
+        let source = parent.join(name);
+        let inherited = fs::read_to_string(&source).map_err(|error| failed(&source, "read", error))?;
+        write_value(&file, inherited.trim())?;
+    }
+    Ok(())
+}
+
+fn place<'a>(places: &'a [Place], controller: &str) -> Option<&'a Path> {
+    places.iter().find(|place| place.has(controller)).map(|place| place.directory.as_path())
+}
+
+/// Writes one setting where its controller is mounted.
+pub(super) fn apply(places: &[Place], setting: &Setting) -> Result<()> {
+    let Some(directory) = place(places, setting.controller) else {
+        return if setting.required { Err(unsupported(setting)) } else { Ok(()) };
+    };
+    match (write_setting(directory, setting), setting.file.as_str()) {
+        // The new limit is above the present limit of memory and swap together: that one has to move first. It is
+        // opened here and set to what the specification says by the next setting.
+        (Err(Error::Cgroup { source, .. }), "memory.limit_in_bytes") if source.errno() == EINVAL => {
+            write_value(&directory.join("memory.memsw.limit_in_bytes"), "-1")?;
+            write_setting(directory, setting)
+        }
+        // The present quota would be too large for the new period: it is lifted until the next setting.
+        (Err(Error::Cgroup { source, .. }), "cpu.cfs_period_us") if source.errno() == EINVAL => {
+            write_value(&directory.join("cpu.cfs_quota_us"), "-1")?;
+            write_setting(directory, setting)
+        }
+        (result, _) => result,
+    }
+}
+
+const EINVAL: i32 = rustix::io::Errno::INVAL.raw_os_error();
+
+/// Takes every device from the cgroup and gives back what the rules allow.
+pub(super) fn restrict_devices(places: &[Place], rules: &[Rule]) -> Result<()> {
+    let directory = place(places, "devices")
+        .ok_or_else(|| Error::CgroupUnsupported { reason: "the devices controller is not mounted".into() })?;
+    let open = |name: &str| {
+        let path = directory.join(name);
+        OpenOptions::new().write(true).open(&path).map_err(|error| failed(&path, "open", error))
+    };
+    let (allow, deny) = (open("devices.allow")?, open("devices.deny")?);
+    for rule in rules {
+        let (file, name) = if rule.allow { (&allow, "devices.allow") } else { (&deny, "devices.deny") };
+        let line = rule.to_string();
+        rustix::io::write(file, line.as_bytes())
+            .map_err(|errno| failed(&directory.join(name), &format!("write {line:?}"), errno.into()))?;
+    }
+    Ok(())
+}
+
+pub(super) const FROZEN: &str = "FROZEN";
+pub(super) const THAWED: &str = "THAWED";
+
+/// Freezing takes a while when processes fork or wait uninterruptibly; the write is repeated because a task that
+/// joined meanwhile would be left out.
+pub(super) fn set_frozen(places: &[Place], state: &str) -> Result<()> {
+    let file = place(places, "freezer")
+        .ok_or_else(|| Error::CgroupUnsupported { reason: "the freezer controller is not mounted".into() })?
+        .join("freezer.state");
+    for attempt in 0..1000u64 {
+        write_value(&file, state)?;
+        let present = fs::read_to_string(&file).map_err(|error| failed(&file, "read", error))?;
+        if present.trim() == state {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_micros(10 * (attempt + 1).min(1000)));
+    }
+    Err(failed(&file, &format!("wait for {state}"), io::Error::from(rustix::io::Errno::TIMEDOUT)))
+}

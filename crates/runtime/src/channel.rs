@@ -1,0 +1,148 @@
+//! The line between a container's init and its parent: one packet per message, JSON, descriptors alongside.
+//!
+//! ```text
+//! init                                parent
+//!  ├── MapIds ──────────────────────────>│   only with a new user namespace
+//!  │<───────────────────────── one byte ─┤   the maps are written
+//!  ├── Console + descriptor ────────────>│   only with a terminal
+//!  ├── Ready { warnings } ──────────────>│
+//!  │<───────────────────────── one byte ─┤   run the program
+//!  └── (closed by a successful exec)     │
+//! ```
+//!
+//! At any point init may send `Failed` instead and die. Either side sees the other's end by a closed channel.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// What init tells its parent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// It waits for its id maps.
+    MapIds,
+    /// The master of its terminal comes with this.
+    Console,
+    /// All is set up but the program.
+    Ready { warnings: Vec<String> },
+    /// It can't go on.
+    Failed(Error),
+}
+
+/// One end.
+#[derive(Debug)]
+pub(crate) struct Channel(OwnedFd);
+
+/// The most a message may have. Errors name paths, which have their own limit of a page each.
+const LARGEST: usize = 64 * 1024;
+
+impl Channel {
+    /// Both ends; which is whose does not matter.
+    pub(crate) fn pair() -> Result<(Self, Self)> {
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .map(|(one, other)| (Self(one), Self(other)))
+            .map_err(failed)
+    }
+
+    /// Sends a report, with a descriptor if it speaks of one.
+    pub(crate) fn report(&self, report: &Report, fd: Option<BorrowedFd<'_>>) -> Result<()> {
+        let bytes = serde_json::to_vec(report).map_err(|_| failed(Errno::INVAL))?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let fds = fd.map(|fd| [fd]);
+        if let Some(fds) = &fds {
+            ancillary.push(SendAncillaryMessage::ScmRights(fds));
+        }
+        rustix::net::sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)
+            .map(drop)
+            .map_err(failed)
+    }
+
+    /// Waits for the next report. `None` when the other side has closed: it runs its program, or is dead.
+    pub(crate) fn next(&self) -> Result<Option<(Report, Option<OwnedFd>)>> {
+        let mut bytes = vec![0; LARGEST];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = rustix::io::retry_on_intr(|| {
+            let mut into = [IoSliceMut::new(&mut bytes)];
+            rustix::net::recvmsg(&self.0, &mut into, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+        });
+        let length = match received {
+            Ok(message) => message.bytes,
+            // A peer that died with unread bytes of ours is just gone.
+            Err(Errno::CONNRESET) => 0,
+            Err(errno) => return Err(failed(errno)),
+        };
+        if length == 0 {
+            return Ok(None);
+        }
+        let fd = ancillary
+            .drain()
+            .filter_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+                _ => None,
+            })
+            .flatten()
+            .next();
+        let report = serde_json::from_slice(&bytes[..length]).map_err(|_| failed(Errno::BADMSG))?;
+        Ok(Some((report, fd)))
+    }
+
+    /// Tells the other side to go on.
+    pub(crate) fn go(&self) -> Result<()> {
+        rustix::net::send(&self.0, b"g", SendFlags::NOSIGNAL).map(drop).map_err(failed)
+    }
+
+    /// Waits for [`Channel::go`]; false when the other side is gone instead.
+    pub(crate) fn wait(&self) -> bool {
+        let mut byte = [0u8; 1];
+        let received =
+            rustix::io::retry_on_intr(|| rustix::net::recv(&self.0, &mut byte[..], RecvFlags::empty()));
+        matches!(received, Ok((_, 1)))
+    }
+}
+
+impl From<OwnedFd> for Channel {
+    /// A copy of an end.
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn failed(errno: Errno) -> Error {
+    Error::Channel { source: errno.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_and_descriptors_travel() {
+        let (one, other) = Channel::pair().unwrap();
+        one.report(&Report::Console, Some(one.as_fd())).unwrap();
+        one.report(&Report::Failed(Error::InitDied), None).unwrap();
+        assert!(matches!(other.next().unwrap(), Some((Report::Console, Some(_)))));
+        assert!(matches!(other.next().unwrap(), Some((Report::Failed(Error::InitDied), None))));
+        other.go().unwrap();
+        assert!(one.wait());
+        drop(one);
+        assert!(other.next().unwrap().is_none());
+        assert!(!other.wait());
+    }
+}

@@ -1,0 +1,238 @@
+//! The first process of a container, from its birth to its program.
+//!
+//! It is a copy of a single-threaded parent, so it may allocate and use everything of the library. What it must not
+//! do: return into the parent's code (it ends by `execve` or `_exit`, a panic included), run the parent's
+//! destructors, or touch the parent's files but through the descriptors it was given.
+//!
+//! ```text
+//! unseen by others (not dumpable) -> own session
+//! -> into the cgroups -> cgroup namespace -> joined namespaces
+//! -> names, sysctls, oom score             host's /proc is still there
+//! -> root filesystem, pivot                init/rootfs.rs
+//! -> streams, user, limits, rights         process/
+//! -> find the program -> Ready -> wait -> become it
+//! ```
+
+pub(crate) mod cgroups;
+mod devices;
+mod masks;
+mod mounts;
+mod rootfs;
+mod target;
+
+use std::convert::Infallible;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use barge_sys::namespace::{self, kind};
+use barge_sys::process::{close_on_exec_from, exit_now, reset_signals, set_io_priority};
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::process::DumpableBehavior;
+
+use crate::cgroup::{Entry, Layout};
+use crate::channel::{Channel, Report};
+use crate::error::{Error, Result};
+use crate::plan::process::ProcessPlan;
+use crate::plan::{Plan, namespaces};
+use crate::process::streams::Console;
+use crate::process::{identity, program, streams};
+use crate::request::Stdio;
+use crate::seccomp::Filter;
+use cgroups::CgroupView;
+
+/// Everything that a container's init begins with.
+#[derive(Debug)]
+pub(crate) struct Init<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) layout: &'a Layout,
+    pub(crate) entry: &'a Entry,
+    pub(crate) filter: Option<&'a Filter>,
+    /// Namespaces to join, by descriptor.
+    pub(crate) joins: Vec<(u64, OwnedFd)>,
+    pub(crate) stdio: Stdio,
+    pub(crate) channel: Channel,
+    pub(crate) gate: Gate,
+}
+
+/// What init waits for before it runs its program.
+#[derive(Debug)]
+pub(crate) enum Gate {
+    /// The parent says so.
+    Channel,
+    /// Somebody writes into this FIFO.
+    Fifo(OwnedFd),
+}
+
+/// Runs what a new process has to do, in that process: reports a failure to the parent, and never returns.
+pub(crate) fn run(channel: &Channel, work: impl FnOnce() -> Result<Infallible>) -> ! {
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    let error = match outcome {
+        Ok(Ok(never)) => match never {},
+        Ok(Err(error)) => error,
+        Err(_) => Error::InitDied,
+    };
+    // With the parent gone there is nobody to tell.
+    let _ = channel.report(&Report::Failed(error), None);
+    exit_now(FAILED)
+}
+
+/// The exit code of a process that could not become its program. The parent has its error.
+const FAILED: i32 = 1;
+
+fn attribute(what: &str) -> impl Fn(std::io::Error) -> Error {
+    move |error| Error::Attribute { what: what.to_owned(), source: error.into() }
+}
+
+/// The steps that init and an added process begin with: nobody in the container may look into this process, which
+/// is still the runtime, or reach its program file through `/proc`.
+pub(crate) fn begin() -> Result<()> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|errno| attribute("not dumpable")(errno.into()))?;
+    reset_signals().map_err(attribute("signals"))?;
+    rustix::process::umask(Mode::empty());
+    // The caller may be the leader of its session already (a daemon's child started with one).
+    match rustix::process::setsid() {
+        Ok(_) | Err(Errno::PERM) => Ok(()),
+        Err(errno) => Err(attribute("session")(errno.into())),
+    }
+}
+
+/// Attributes that are written through the host's procfs, before it is out of reach.
+pub(crate) fn through_proc(plan: &ProcessPlan, warnings: &mut Vec<String>) -> Result<()> {
+    if let Some(score) = plan.oom_score {
+        match std::fs::write("/proc/self/oom_score_adj", score.to_string()) {
+            Ok(()) => {}
+            // Only a privileged process may make itself a less likely victim than its parent.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                warnings.push(format!("oom_score_adj {score} needs CAP_SYS_RESOURCE and is not set"));
+            }
+            Err(error) => return Err(attribute("oom_score_adj")(error)),
+        }
+    }
+    if let Some(profile) = &plan.apparmor {
+        let own = Path::new("/proc/self/attr/apparmor/exec");
+        let file = if own.exists() { own } else { Path::new("/proc/self/attr/exec") };
+        std::fs::write(file, format!("exec {profile}")).map_err(attribute("AppArmor profile"))?;
+    }
+    if let Some((class, priority)) = plan.io_priority {
+        set_io_priority(class, priority).map_err(attribute("I/O priority"))?;
+    }
+    Ok(())
+}
+
+/// The last steps: tells the parent that all is ready, waits for its word, and runs the program.
+pub(crate) fn finish(
+    plan: &ProcessPlan,
+    filter: Option<&Filter>,
+    channel: &Channel,
+    gate: &Gate,
+    mut warnings: Vec<String>,
+) -> Result<Infallible> {
+    let environment = identity::assume(plan, filter, &mut warnings)?;
+    let name = plan.arguments.first().map(|name| name.as_c_str()).unwrap_or_default();
+    let file = program::find(name, &environment)?;
+    close_on_exec_from(3).map_err(attribute("descriptors"))?;
+    channel.report(&Report::Ready { warnings }, None)?;
+    if !gate.wait(channel) {
+        exit_now(FAILED);
+    }
+    if plan.no_new_privileges
+        && let Some(filter) = filter
+    {
+        filter.load()?;
+    }
+    Err(program::become_it(&file, &plan.arguments, &environment))
+}
+
+impl Gate {
+    /// False when nobody will ever open it.
+    fn wait(&self, channel: &Channel) -> bool {
+        match self {
+            Self::Channel => channel.wait(),
+            Self::Fifo(fifo) => {
+                let mut byte = [0u8; 1];
+                rustix::io::retry_on_intr(|| rustix::io::read(fifo, &mut byte)) == Ok(1)
+            }
+        }
+    }
+}
+
+impl Init<'_> {
+    /// Becomes the container's program.
+    pub(crate) fn become_container(self) -> Result<Infallible> {
+        let mut warnings = Vec::new();
+        begin()?;
+        self.enter_namespaces()?;
+        self.name_host()?;
+        set_sysctls(&self.plan.sysctls)?;
+        through_proc(&self.plan.process, &mut warnings)?;
+        let view = CgroupView {
+            layout: self.layout,
+            path: &self.plan.cgroup,
+            private: self.plan.namespaces.separate(kind::CGROUP),
+        };
+        rootfs::build(self.plan, &view)?;
+        let process = &self.plan.process;
+        streams::connect(self.stdio, process.terminal_size, Console::Mount, &self.channel)?;
+        finish(process, self.filter, &self.channel, &self.gate, warnings)
+    }
+
+    fn enter_namespaces(&self) -> Result<()> {
+        let plan = &self.plan.namespaces;
+        if plan.new & kind::USER != 0 {
+            self.channel.report(&Report::MapIds, None)?;
+            if !self.channel.wait() {
+                exit_now(FAILED);
+            }
+            become_mapped_root()?;
+        }
+        self.entry.enter().map_err(|errno| Error::Cgroup {
+            path: self.plan.cgroup.clone(),
+            operation: "enter".into(),
+            source: errno.into(),
+        })?;
+        if plan.new & kind::CGROUP != 0 {
+            namespace::unshare(kind::CGROUP).map_err(attribute("cgroup namespace"))?;
+        }
+        for (kind, fd) in &self.joins {
+            join(*kind, fd)?;
+        }
+        Ok(())
+    }
+
+    fn name_host(&self) -> Result<()> {
+        if let Some(name) = &self.plan.hostname {
+            rustix::system::sethostname(name.as_bytes())
+                .map_err(|errno| attribute("hostname")(errno.into()))?;
+        }
+        if let Some(name) = &self.plan.domainname {
+            barge_sys::process::set_domain_name(name.as_bytes()).map_err(attribute("domainname"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Joins one namespace.
+pub(crate) fn join(kind: u64, fd: &OwnedFd) -> Result<()> {
+    namespace::join(fd.as_fd(), kind)
+        .map_err(|error| Error::NamespaceJoin { kind: namespaces::name(kind).into(), source: error.into() })
+}
+
+/// In a new user namespace this process is nobody until it takes the ids that were mapped to it.
+pub(crate) fn become_mapped_root() -> Result<()> {
+    let gid = rustix::thread::Gid::ROOT;
+    let uid = rustix::thread::Uid::ROOT;
+    rustix::thread::set_thread_res_gid(gid, gid, gid)
+        .and_then(|()| rustix::thread::set_thread_res_uid(uid, uid, uid))
+        .map_err(|errno| attribute("ids of the user namespace")(errno.into()))
+}
+
+fn set_sysctls(sysctls: &[(String, String)]) -> Result<()> {
+    for (path, value) in sysctls {
+        std::fs::write(Path::new("/proc/sys").join(path), value)
+            .map_err(|error| Error::Sysctl { key: path.replace('/', "."), source: error.into() })?;
+    }
+    Ok(())
+}

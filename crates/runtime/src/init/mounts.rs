@@ -1,0 +1,217 @@
+//! Mounting the filesystems of a specification into the root.
+//!
+//! Every mount is made detached, gets its attributes while nobody can reach it, and is then attached to the
+//! descriptor of its place. Sources of binds are the host's paths: [`Sources::open`] takes hold of them before
+//! anything is mounted over the host's tree.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use barge_sys::mount::{Change, Reach, attr, set_attributes};
+use rustix::fs::{CWD, FileType};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
+
+use super::cgroups::CgroupView;
+use super::target::{RootDirectory, file_type};
+use crate::error::{Error, Result};
+use crate::plan::mount::{MountKind, MountPlan};
+
+/// The trees to bind, one for each mount that is a bind.
+#[derive(Debug)]
+pub(super) struct Sources(Vec<Option<OwnedFd>>);
+
+impl Sources {
+    /// Takes a detached copy of every source, with the propagation it has now.
+    pub(super) fn open(mounts: &[MountPlan]) -> Result<Self> {
+        let open = |mount: &MountPlan| match &mount.kind {
+            MountKind::Bind { source, recursive } => {
+                clone_path(source, *recursive).map(Some).map_err(|errno| match errno {
+                    Errno::NOENT => Error::BindSourceMissing { path: source.clone() },
+                    errno => Error::BindSource { path: source.clone(), source: errno.into() },
+                })
+            }
+            _ => Ok(None),
+        };
+        mounts.iter().map(open).collect::<Result<_>>().map(Self)
+    }
+}
+
+fn clone_flags(recursive: bool) -> OpenTreeFlags {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if recursive { flags | OpenTreeFlags::AT_RECURSIVE } else { flags }
+}
+
+/// A detached copy of what a path of the host names.
+pub(super) fn clone_path(path: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
+    rustix::mount::open_tree(CWD, path, clone_flags(recursive))
+}
+
+/// A detached copy of what a descriptor names.
+pub(super) fn clone_fd(fd: BorrowedFd<'_>, recursive: bool) -> rustix::io::Result<OwnedFd> {
+    rustix::mount::open_tree(fd, "", clone_flags(recursive) | OpenTreeFlags::AT_EMPTY_PATH)
+}
+
+/// Attaches a detached mount to the place of a descriptor.
+pub(super) fn attach(mount: &OwnedFd, place: impl AsFd) -> rustix::io::Result<()> {
+    let by_descriptors = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(mount, "", place, "", by_descriptors)
+}
+
+/// A detached new filesystem.
+pub(super) fn filesystem(
+    kind: &str,
+    source: &str,
+    options: &[String],
+    attributes: u64,
+) -> rustix::io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let context = context.as_fd();
+    rustix::mount::fsconfig_set_string(context, "source", source)?;
+    for option in options {
+        match option.split_once('=') {
+            Some((key, value)) => rustix::mount::fsconfig_set_string(context, key, value)?,
+            None => rustix::mount::fsconfig_set_flag(context, option)?,
+        }
+    }
+    rustix::mount::fsconfig_create(context)?;
+    let attributes = MountAttrFlags::from_bits_retain(attributes as u32);
+    rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// Carries out every mount of the plan, in its order.
+pub(super) fn mount_all(
+    root: &RootDirectory,
+    mounts: &[MountPlan],
+    sources: Sources,
+    cgroups: &CgroupView<'_>,
+) -> Result<()> {
+    for (mount, source) in mounts.iter().zip(sources.0) {
+        match (&mount.kind, source) {
+            (MountKind::Bind { source: path, .. }, Some(tree)) => bind(root, mount, path, &tree)?,
+            (MountKind::Cgroup, _) => cgroups.mount(root, mount)?,
+            (MountKind::Filesystem { kind, source, options }, _) => {
+                let attributes = mount.own.set | mount.tree.set;
+                let fresh = filesystem(kind, source, options, attributes).map_err(because(mount, kind))?;
+                let place = directory(root, mount, kind)?;
+                refuse_inside_proc(mount, &place, kind == "proc")?;
+                attach_with(&fresh, &place, mount, Attributes::Set).map_err(because(mount, kind))?;
+            }
+            (MountKind::Bind { .. }, None) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The failure of a mount, with what was to be mounted.
+pub(super) fn because<'a>(mount: &'a MountPlan, from: &'a str) -> impl Fn(Errno) -> Error + 'a {
+    move |errno| Error::Mount {
+        from: from.to_owned(),
+        target: mount.destination.clone(),
+        source: errno.into(),
+    }
+}
+
+fn bind(root: &RootDirectory, mount: &MountPlan, path: &Path, tree: &OwnedFd) -> Result<()> {
+    let from = path.display().to_string();
+    let is_directory = file_type(tree).map_err(because(mount, &from))? == FileType::Directory;
+    let place = if is_directory { root.directory(&mount.destination) } else { root.file(&mount.destination) };
+    let place = place.map_err(because(mount, &from))?;
+    refuse_inside_proc(mount, &place, is_proc(tree))?;
+    attach_with(tree, &place, mount, Attributes::Change).map_err(because(mount, &from))
+}
+
+/// Whether the attributes of a mount are already on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attributes {
+    Set,
+    Change,
+}
+
+/// Gives a detached mount its attributes and propagation and attaches it.
+pub(super) fn attach_with(
+    tree: &OwnedFd,
+    place: &OwnedFd,
+    mount: &MountPlan,
+    attributes: Attributes,
+) -> rustix::io::Result<()> {
+    if attributes == Attributes::Change {
+        change(tree, Reach::Tree, mount.tree)?;
+        change(tree, Reach::Mount, mount.own)?;
+    }
+    attach(tree, place)?;
+    // Only attached mounts take part in propagation.
+    for propagation in &mount.propagation {
+        let reach = if propagation.recursive { Reach::Tree } else { Reach::Mount };
+        change(tree, reach, Change { propagation: propagation.kind, ..Change::default() })?;
+    }
+    Ok(())
+}
+
+fn change(tree: &OwnedFd, reach: Reach, change: Change) -> rustix::io::Result<()> {
+    if change == Change::default() {
+        return Ok(());
+    }
+    set_attributes(tree.as_fd(), reach, change)
+        .map_err(|error| error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error))
+}
+
+/// The place of a new filesystem. Those of the kernel itself go to plain directories only: masks and protections
+/// are for `/proc` and `/sys`, and must not be led astray by an image in which these are links.
+fn directory(root: &RootDirectory, mount: &MountPlan, kind: &str) -> Result<OwnedFd> {
+    let target = || mount.destination.clone();
+    let failed = |errno: Errno| Error::MountTarget { target: target(), source: errno.into() };
+    if matches!(kind, "proc" | "sysfs") {
+        match root.find_plain(&mount.destination) {
+            Ok(place) => return Ok(place),
+            Err(Errno::NOENT) => {}
+            Err(Errno::LOOP | Errno::NOTDIR) => return Err(Error::MountTargetSymlink { target: target() }),
+            Err(errno) => return Err(failed(errno)),
+        }
+    }
+    root.directory(&mount.destination).map_err(failed)
+}
+
+const PROC_MAGIC: u64 = 0x9fa0;
+
+/// Files of procfs over which something may be bound: views of the machine that lxcfs and its like replace.
+const REPLACEABLE: [&str; 10] = [
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/uptime",
+    "/proc/loadavg",
+    "/proc/slabinfo",
+    "/proc/net/dev",
+    "/proc/sys/crypto/fips_enabled",
+];
+
+fn is_proc(fd: &OwnedFd) -> bool {
+    rustix::fs::fstatfs(fd).is_ok_and(|fs| fs.f_type as u64 == PROC_MAGIC)
+}
+
+/// Nothing else may be put inside `/proc` (a volume there could fake what the container's tools and our own
+/// protections rely on), except a procfs on `/proc` itself.
+fn refuse_inside_proc(mount: &MountPlan, place: &OwnedFd, brings_proc: bool) -> Result<()> {
+    let named = mount.destination == Path::new("/proc");
+    let allowed = match (named, brings_proc) {
+        (true, brings_proc) => brings_proc,
+        (false, _) => !is_proc(place) || REPLACEABLE.iter().any(|path| mount.destination == Path::new(path)),
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(crate::plan::invalid(
+        "mounts",
+        format!("{:?} cannot be mounted because it is inside /proc", mount.destination),
+    ))
+}
+
+/// Makes what a descriptor names (and everything below) read-only, by a mount of its own.
+pub(super) fn make_read_only(place: &OwnedFd) -> rustix::io::Result<()> {
+    let tree = clone_fd(place.as_fd(), true)?;
+    change(&tree, Reach::Tree, Change { set: attr::RDONLY, ..Change::default() })?;
+    attach(&tree, place)
+}

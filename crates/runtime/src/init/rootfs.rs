@@ -1,0 +1,137 @@
+//! The root filesystem of a container, built in its own mount namespace, and the move into it.
+//!
+//! ```text
+//! 1  the host's mounts stop propagating our changes         (slave, or as the specification says)
+//! 2  hold the sources of binds
+//! 3  the root: overlay or directory, mounted over "/" of this namespace only
+//! 4  mounts, /dev, working directory                        all below the root by descriptor
+//! 5  masks, read-only paths
+//! 6  pivot_root, and the host's tree is gone
+//! 7  the root's own read-only flag and propagation
+//! ```
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use barge_sys::mount::{Change, Reach, attr, flag, set_attributes};
+use barge_sys::overlay::{self, Layers};
+use rustix::fs::CWD;
+use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags};
+
+use super::cgroups::CgroupView;
+use super::mounts::{Sources, clone_path, mount_all};
+use super::target::RootDirectory;
+use super::{devices, masks};
+use crate::error::{Error, Result};
+use crate::plan::mount::MountKind;
+use crate::plan::{Plan, Propagation, RootSource};
+
+/// Builds the root of `plan` and moves this process into it.
+pub(super) fn build(plan: &Plan, cgroups: &CgroupView<'_>) -> Result<()> {
+    propagate("/", plan.root.propagation)?;
+    let sources = Sources::open(&plan.mounts)?;
+    let root = RootDirectory::new(mount_root(&plan.root.source)?);
+    place_root(&root, plan.root.propagation)?;
+    mount_all(&root, &plan.mounts, sources, cgroups)?;
+    if needs_devices(plan) {
+        devices::fill(&root, &plan.devices)?;
+    }
+    make_working_directory(&root, &plan.process.directory)?;
+    masks::protect(&root, &plan.read_only)?;
+    masks::mask(&root, &plan.masked)?;
+    pivot(&root)?;
+    finish_root(plan)
+}
+
+fn propagate(path: &str, propagation: Propagation) -> Result<()> {
+    let mut flags = MountPropagationFlags::from_bits_retain(propagation.kind as u32);
+    if propagation.recursive {
+        flags |= MountPropagationFlags::REC;
+    }
+    rustix::mount::mount_change(path, flags)
+        .map_err(|errno| Error::Propagation { path: path.into(), source: errno.into() })
+}
+
+fn mount_root(source: &RootSource) -> Result<OwnedFd> {
+    match source {
+        RootSource::Directory(path) => {
+            clone_path(path, true).map_err(|errno| Error::RootFs { path: path.clone(), source: errno.into() })
+        }
+        RootSource::Overlay { lower, upper, work } => {
+            let layers = Layers { lower, upper: Some(upper), work: Some(work), options: &[] };
+            overlay::detached(layers).map_err(|error| Error::Overlay {
+                layers: lower.len(),
+                upper: upper.clone(),
+                source: error.into(),
+            })
+        }
+    }
+}
+
+/// Attaches the root over `/` of this namespace. Paths of the host still work: lookups begin below what is mounted
+/// on the root directory itself.
+fn place_root(root: &RootDirectory, host: Propagation) -> Result<()> {
+    let failed = |errno: Errno| Error::RootFs { path: "/".into(), source: errno.into() };
+    if host.kind == flag::SHARED {
+        // The host must not get to see the new mount, nor pivot_root a shared one.
+        propagate("/", Propagation { kind: flag::PRIVATE, recursive: false })?;
+    }
+    rustix::mount::move_mount(root.fd(), "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(failed)?;
+    // A bound directory may be shared with the host; pivot_root does not take that.
+    let private = Change { propagation: flag::PRIVATE, ..Change::default() };
+    set_attributes(root.fd().as_fd(), Reach::Mount, private)
+        .map_err(|error| Error::RootFs { path: "/".into(), source: error.into() })
+}
+
+/// Where the host's whole `/dev` is bound in, it is not ours to fill.
+fn needs_devices(plan: &Plan) -> bool {
+    let bound = plan
+        .mounts
+        .iter()
+        .any(|mount| mount.destination == Path::new("/dev") && matches!(mount.kind, MountKind::Bind { .. }));
+    !bound
+}
+
+fn make_working_directory(root: &RootDirectory, directory: &Path) -> Result<()> {
+    match root.directory(directory) {
+        Ok(_) => Ok(()),
+        // A directory that only the user may look into, or below one: whether that works is seen when it is entered.
+        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Ok(()),
+        // A path through the container's own /proc has no meaning yet.
+        Err(Errno::XDEV | Errno::LOOP) => Err(Error::WorkingDirectoryOutside),
+        Err(errno) => Err(Error::WorkingDirectory { path: directory.into(), source: errno.into() }),
+    }
+}
+
+/// Makes the root `/` and takes the host's tree away. With both names `.`, the old root ends up mounted over the new
+/// one, from where it is removed: no directory for it is needed (pivot_root(2), NOTES).
+fn pivot(root: &RootDirectory) -> Result<()> {
+    let failed = |errno: Errno| Error::PivotRoot { source: errno.into() };
+    rustix::process::fchdir(root.fd()).map_err(failed)?;
+    rustix::process::pivot_root(".", ".").map_err(failed)?;
+    // Nothing of what follows may reach the host through a mount that is still shared with it.
+    propagate(".", Propagation { kind: flag::SLAVE, recursive: true })?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(failed)?;
+    rustix::process::chdir("/").map_err(failed)
+}
+
+fn finish_root(plan: &Plan) -> Result<()> {
+    if plan.root.read_only {
+        let failed = |source: Errno| Error::ReadOnly { path: "/".into(), source: source.into() };
+        let root = rustix::fs::open(
+            "/",
+            rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        )
+        .map_err(failed)?;
+        let change = Change { set: attr::RDONLY, ..Change::default() };
+        set_attributes(root.as_fd(), Reach::Mount, change)
+            .map_err(|error| Error::ReadOnly { path: "/".into(), source: error.into() })?;
+    }
+    match plan.root.propagation.kind {
+        flag::SLAVE => Ok(()),
+        _ => propagate("/", plan.root.propagation),
+    }
+}

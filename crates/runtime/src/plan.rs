@@ -1,0 +1,238 @@
+//! What a specification means, worked out before anything is touched. Pure.
+//!
+//! ```text
+//! Spec ──> Plan ┬ namespaces   which are new, which are joined      plan/namespaces.rs
+//!               ├ root         where it comes from, how it is seen
+//!               ├ mounts       kind, attributes, propagation        plan/mount.rs
+//!               ├ devices, masked, read-only, sysctls, names
+//!               └ process      program, user, rights, limits        plan/process.rs
+//! ```
+//!
+//! A plan can be made without any privilege; the container's init carries it out.
+
+pub(crate) mod mount;
+pub(crate) mod namespaces;
+pub(crate) mod process;
+
+use std::path::{Path, PathBuf};
+
+use barge_oci::runtime_spec::{Linux, LinuxDevice, LinuxDeviceType, LinuxIdMapping, Spec};
+use barge_sys::mount::flag;
+
+use crate::error::{Error, Result};
+use crate::request::{Request, Root};
+use mount::MountPlan;
+use namespaces::Namespaces;
+use process::ProcessPlan;
+
+/// Everything that a container's init has to do.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) namespaces: Namespaces,
+    pub(crate) ids: IdMaps,
+    pub(crate) root: RootPlan,
+    pub(crate) mounts: Vec<MountPlan>,
+    pub(crate) devices: Vec<DevicePlan>,
+    pub(crate) masked: Vec<PathBuf>,
+    pub(crate) read_only: Vec<PathBuf>,
+    /// Paths below `/proc/sys` and what to write there.
+    pub(crate) sysctls: Vec<(String, String)>,
+    pub(crate) hostname: Option<String>,
+    pub(crate) domainname: Option<String>,
+    pub(crate) process: ProcessPlan,
+    pub(crate) cgroup: PathBuf,
+}
+
+/// The lines of `uid_map` and `gid_map` of a new user namespace.
+#[derive(Debug, Default)]
+pub(crate) struct IdMaps {
+    pub(crate) uids: String,
+    pub(crate) gids: String,
+}
+
+/// The root filesystem.
+#[derive(Debug)]
+pub(crate) struct RootPlan {
+    pub(crate) source: RootSource,
+    pub(crate) read_only: bool,
+    /// Propagation of the host's mounts in the container's namespace before anything else, as `mount(2)` flags.
+    pub(crate) propagation: Propagation,
+}
+
+/// Where the root filesystem comes from.
+#[derive(Debug)]
+pub(crate) enum RootSource {
+    Directory(PathBuf),
+    Overlay { lower: Vec<PathBuf>, upper: PathBuf, work: PathBuf },
+}
+
+/// A propagation type and whether it reaches the mounts below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Propagation {
+    pub(crate) kind: u64,
+    pub(crate) recursive: bool,
+}
+
+/// A device node to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DevicePlan {
+    pub(crate) path: PathBuf,
+    pub(crate) kind: rustix::fs::FileType,
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+pub(crate) fn invalid(field: &str, reason: impl Into<String>) -> Error {
+    Error::InvalidSpec { field: field.into(), reason: reason.into() }
+}
+
+impl Plan {
+    /// Works out what the request asks for.
+    pub(crate) fn new(request: &Request) -> Result<Self> {
+        let spec = &request.spec;
+        let process = spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
+        let none = Linux::default();
+        let linux = spec.linux().as_ref().unwrap_or(&none);
+        if spec.hooks().is_some() {
+            return Err(invalid("hooks", "are not supported"));
+        }
+        Ok(Self {
+            namespaces: Namespaces::of(linux)?,
+            ids: IdMaps {
+                uids: id_map(linux.uid_mappings().as_deref()),
+                gids: id_map(linux.gid_mappings().as_deref()),
+            },
+            root: root(request, linux)?,
+            mounts: spec.mounts().iter().flatten().map(MountPlan::of).collect::<Result<_>>()?,
+            devices: linux.devices().iter().flatten().map(device).collect::<Result<_>>()?,
+            masked: absolute("linux.maskedPaths", linux.masked_paths().as_deref())?,
+            read_only: absolute("linux.readonlyPaths", linux.readonly_paths().as_deref())?,
+            sysctls: sysctls(linux)?,
+            hostname: spec.hostname().clone().filter(|name| !name.is_empty()),
+            domainname: spec.domainname().clone().filter(|name| !name.is_empty()),
+            process: ProcessPlan::of(process, request.user.clone())?,
+            cgroup: cgroup_path(spec, &request.id),
+        })
+    }
+}
+
+/// The cgroup of a container whose specification names none is below `/barge`.
+pub(crate) fn cgroup_path(spec: &Spec, id: &str) -> PathBuf {
+    let named = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().clone());
+    named.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| Path::new("/barge").join(id))
+}
+
+fn root(request: &Request, linux: &Linux) -> Result<RootPlan> {
+    let root = request.spec.root().as_ref();
+    let source = match &request.root {
+        Root::Overlay { lower, upper, work } => {
+            RootSource::Overlay { lower: lower.clone(), upper: upper.clone(), work: work.clone() }
+        }
+        Root::Bundle => {
+            let root = root.ok_or_else(|| invalid("root", "is missing"))?;
+            RootSource::Directory(request.bundle.join(root.path()))
+        }
+    };
+    let propagation = match linux.rootfs_propagation().as_deref() {
+        None | Some("") => Propagation { kind: flag::SLAVE, recursive: true },
+        Some(name) => mount::propagation(name)
+            .ok_or_else(|| invalid("linux.rootfsPropagation", format!("{name:?} is unknown")))?,
+    };
+    Ok(RootPlan { source, read_only: root.is_some_and(|r| r.readonly() == Some(true)), propagation })
+}
+
+fn id_map(mappings: Option<&[LinuxIdMapping]>) -> String {
+    let lines = mappings.unwrap_or_default().iter();
+    lines.map(|m| format!("{} {} {}\n", m.container_id(), m.host_id(), m.size())).collect()
+}
+
+fn absolute(field: &str, paths: Option<&[String]>) -> Result<Vec<PathBuf>> {
+    let path = |text: &String| match Path::new(text) {
+        path if path.is_absolute() => Ok(path.to_owned()),
+        _ => Err(invalid(field, format!("{text:?} is not absolute"))),
+    };
+    paths.unwrap_or_default().iter().map(path).collect()
+}
+
+/// `net.ipv4.ip_forward` is a file of directories; a key may also be written with slashes, then dots are its own
+/// (`net/ipv4/conf/eth0.100/forwarding`), as sysctl(8) has it.
+fn sysctls(linux: &Linux) -> Result<Vec<(String, String)>> {
+    let mut out = Vec::new();
+    for (key, value) in linux.sysctl().iter().flatten() {
+        let first = key.find(['.', '/']).and_then(|at| key.as_bytes().get(at));
+        let path = if first == Some(&b'/') {
+            key.clone()
+        } else {
+            key.chars()
+                .map(|letter| match letter {
+                    '.' => '/',
+                    '/' => '.',
+                    other => other,
+                })
+                .collect()
+        };
+        if path.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+            return Err(invalid("linux.sysctl", format!("{key:?} is no key")));
+        }
+        out.push((path, value.clone()));
+    }
+    out.sort();
+    Ok(out)
+}
+
+fn device(device: &LinuxDevice) -> Result<DevicePlan> {
+    use rustix::fs::FileType;
+    let field = "linux.devices";
+    let kind = match device.typ() {
+        LinuxDeviceType::B => FileType::BlockDevice,
+        LinuxDeviceType::C | LinuxDeviceType::U => FileType::CharacterDevice,
+        LinuxDeviceType::P => FileType::Fifo,
+        LinuxDeviceType::A => return Err(invalid(field, "type a is not a device")),
+    };
+    let number = |n: i64| u32::try_from(n).map_err(|_| invalid(field, format!("{n} is no device number")));
+    if !device.path().is_absolute() {
+        return Err(invalid(field, format!("{:?} is not absolute", device.path())));
+    }
+    Ok(DevicePlan {
+        path: device.path().clone(),
+        kind,
+        major: number(device.major())?,
+        minor: number(device.minor())?,
+        mode: device.file_mode().unwrap_or(0o666) & 0o7777,
+        uid: device.uid().unwrap_or(0),
+        gid: device.gid().unwrap_or(0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sysctl_keys_become_paths() {
+        let cases = [
+            ("net.ipv4.ip_forward", Some("net/ipv4/ip_forward")),
+            ("net/ipv4/conf/eth0.100/forwarding", Some("net/ipv4/conf/eth0.100/forwarding")),
+            ("net.ipv4.conf.eth0/100.forwarding", Some("net/ipv4/conf/eth0.100/forwarding")),
+            ("net/../../self/attr", None),
+            ("kernel..x", None),
+        ];
+        for (key, expected) in cases {
+            let json = serde_json::json!({"sysctl": {key: "1"}}).to_string();
+            let linux: Linux = serde_json::from_str(&json).unwrap();
+            let found = sysctls(&linux).ok().map(|list| list[0].0.clone());
+            assert_eq!(found.as_deref(), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_cgroup_without_a_name_is_the_containers_own() {
+        let spec: Spec = serde_json::from_str(r#"{"linux":{"cgroupsPath":"/docker/x"}}"#).unwrap();
+        assert_eq!(cgroup_path(&spec, "id"), Path::new("/docker/x"));
+        let spec: Spec = serde_json::from_str("{}").unwrap();
+        assert_eq!(cgroup_path(&spec, "id"), Path::new("/barge/id"));
+    }
+}

@@ -1,0 +1,247 @@
+//! What a mount of the specification means: its kind, attributes, propagation and the filesystem's own options. Pure.
+//!
+//! The words are those of mount(8) and of the runtime specification's "Linux mount options"; `r…` forms reach the
+//! whole tree below a bind.
+
+use std::path::{Component, Path, PathBuf};
+
+use barge_oci::runtime_spec::Mount;
+use barge_sys::mount::{Change, attr, flag};
+
+use super::{Propagation, invalid};
+use crate::error::Result;
+
+/// One mount, ready to be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MountPlan {
+    /// Absolute, without `.` and `..`; symbolic links in it are the root filesystem's and stay inside.
+    pub(crate) destination: PathBuf,
+    pub(crate) kind: MountKind,
+    /// Attributes of the mount itself.
+    pub(crate) own: Change,
+    /// Attributes of the whole tree.
+    pub(crate) tree: Change,
+    pub(crate) propagation: Vec<Propagation>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MountKind {
+    Bind {
+        source: PathBuf,
+        recursive: bool,
+    },
+    /// The container's part of the cgroup hierarchies, whichever version the host has.
+    Cgroup,
+    Filesystem {
+        kind: String,
+        source: String,
+        options: Vec<String>,
+    },
+}
+
+/// A word's effect on attributes.
+enum Effect {
+    Set(u64),
+    Clear(u64),
+    /// One of the exclusive access time settings.
+    Atime(u64),
+}
+
+impl MountPlan {
+    pub(crate) fn of(mount: &Mount) -> Result<Self> {
+        let destination = clean(mount.destination())?;
+        let mut words = Words::default();
+        for option in mount.options().iter().flatten() {
+            words.take(option);
+        }
+        let kind = match (words.bind, mount.typ().as_deref()) {
+            (Some(recursive), _) => bind(mount, recursive)?,
+            (None, Some("bind")) => bind(mount, false)?,
+            (None, Some("cgroup" | "cgroup2")) => MountKind::Cgroup,
+            (None, Some(kind)) if !kind.is_empty() && kind != "none" => MountKind::Filesystem {
+                kind: kind.to_owned(),
+                source: mount.source().as_deref().map_or(kind, |s| s.to_str().unwrap_or(kind)).to_owned(),
+                options: std::mem::take(&mut words.data),
+            },
+            _ => return Err(invalid("mounts", format!("{} has no type", destination.display()))),
+        };
+        if matches!(kind, MountKind::Bind { .. }) && !words.data.is_empty() {
+            let unknown = words.data.join(",");
+            return Err(invalid("mounts", format!("{}: unknown options {unknown}", destination.display())));
+        }
+        Ok(Self { destination, kind, own: words.own, tree: words.tree, propagation: words.propagation })
+    }
+
+    /// Whether this is a fresh filesystem over `/dev`, to be filled with the standard devices.
+    pub(crate) fn is_fresh_dev(&self) -> bool {
+        self.destination == Path::new("/dev") && matches!(self.kind, MountKind::Filesystem { .. })
+    }
+}
+
+fn bind(mount: &Mount, recursive: bool) -> Result<MountKind> {
+    let source = mount.source().clone().filter(|source| !source.as_os_str().is_empty());
+    let source = source
+        .ok_or_else(|| invalid("mounts", format!("bind {} has no source", mount.destination().display())))?;
+    Ok(MountKind::Bind { source, recursive })
+}
+
+/// A destination as an absolute path without tricks. `..` is refused rather than resolved: nobody needs it, and what
+/// it means depends on symbolic links that a container can change.
+fn clean(path: &Path) -> Result<PathBuf> {
+    let mut out = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => out.push(name),
+            Component::RootDir | Component::CurDir => {}
+            Component::ParentDir | Component::Prefix(_) => {
+                return Err(invalid("mounts", format!("destination {} contains ..", path.display())));
+            }
+        }
+    }
+    if out == Path::new("/") {
+        return Err(invalid("mounts", "a mount can't replace the root"));
+    }
+    Ok(out)
+}
+
+#[derive(Default)]
+struct Words {
+    bind: Option<bool>,
+    own: Change,
+    tree: Change,
+    propagation: Vec<Propagation>,
+    data: Vec<String>,
+}
+
+impl Words {
+    fn take(&mut self, word: &str) {
+        match word {
+            "bind" => self.bind = Some(self.bind.unwrap_or(false)),
+            "rbind" => self.bind = Some(true),
+            // What the kernel does anyway, or what only user space tools keep.
+            "" | "defaults" | "async" | "nofail" | "_netdev" | "loud" | "norelatime" | "nostrictatime" => {}
+            _ => {
+                if let Some(propagation) = propagation(word) {
+                    self.propagation.push(propagation);
+                } else if let Some(effect) = effect(word) {
+                    apply(&mut self.own, effect);
+                } else if let Some(effect) = word.strip_prefix('r').and_then(effect) {
+                    apply(&mut self.tree, effect);
+                } else {
+                    self.data.push(word.to_owned());
+                }
+            }
+        }
+    }
+}
+
+fn effect(word: &str) -> Option<Effect> {
+    Some(match word {
+        "ro" => Effect::Set(attr::RDONLY),
+        "rw" => Effect::Clear(attr::RDONLY),
+        "nosuid" => Effect::Set(attr::NOSUID),
+        "suid" => Effect::Clear(attr::NOSUID),
+        "nodev" => Effect::Set(attr::NODEV),
+        "dev" => Effect::Clear(attr::NODEV),
+        "noexec" => Effect::Set(attr::NOEXEC),
+        "exec" => Effect::Clear(attr::NOEXEC),
+        "nodiratime" => Effect::Set(attr::NODIRATIME),
+        "diratime" => Effect::Clear(attr::NODIRATIME),
+        "nosymfollow" => Effect::Set(attr::NOSYMFOLLOW),
+        "symfollow" => Effect::Clear(attr::NOSYMFOLLOW),
+        "relatime" | "atime" => Effect::Atime(attr::RELATIME),
+        "noatime" => Effect::Atime(attr::NOATIME),
+        "strictatime" => Effect::Atime(attr::STRICTATIME),
+        _ => return None,
+    })
+}
+
+/// The last word about an attribute wins.
+fn apply(change: &mut Change, effect: Effect) {
+    match effect {
+        Effect::Set(bit) => {
+            change.set |= bit;
+            change.clear &= !bit;
+        }
+        Effect::Clear(bit) => {
+            change.clear |= bit;
+            change.set &= !bit;
+        }
+        Effect::Atime(setting) => {
+            change.set = (change.set & !attr::ATIME) | setting;
+            // mount_setattr wants the whole field cleared to change it.
+            change.clear |= attr::ATIME;
+        }
+    }
+}
+
+/// A word of propagation, `None` for other words.
+pub(crate) fn propagation(word: &str) -> Option<Propagation> {
+    let (name, recursive) = match word.strip_prefix('r') {
+        Some(name) => (name, true),
+        None => (word, false),
+    };
+    let kind = match name {
+        "private" => flag::PRIVATE,
+        "shared" => flag::SHARED,
+        "slave" => flag::SLAVE,
+        "unbindable" => flag::UNBINDABLE,
+        _ => return None,
+    };
+    Some(Propagation { kind, recursive })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(json: &str) -> Result<MountPlan> {
+        MountPlan::of(&serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn options_become_attributes_propagation_and_data() {
+        let tmpfs = plan(
+            r#"{"destination":"/dev","type":"tmpfs","source":"tmpfs",
+                "options":["nosuid","strictatime","mode=755","size=65536k","ro","rw"]}"#,
+        )
+        .unwrap();
+        assert_eq!(tmpfs.own.set, attr::NOSUID | attr::STRICTATIME);
+        assert_eq!(tmpfs.own.clear, attr::ATIME | attr::RDONLY);
+        let options = vec!["mode=755".to_owned(), "size=65536k".to_owned()];
+        let kind = MountKind::Filesystem { kind: "tmpfs".into(), source: "tmpfs".into(), options };
+        assert_eq!(tmpfs.kind, kind);
+        assert!(tmpfs.is_fresh_dev());
+
+        let bind = plan(
+            r#"{"destination":"/data/./x","source":"/srv","options":["rbind","rro","noexec","rslave"]}"#,
+        )
+        .unwrap();
+        assert_eq!(bind.destination, Path::new("/data/x"));
+        assert_eq!(bind.kind, MountKind::Bind { source: "/srv".into(), recursive: true });
+        assert_eq!((bind.own.set, bind.tree.set), (attr::NOEXEC, attr::RDONLY));
+        assert_eq!(bind.propagation, [Propagation { kind: flag::SLAVE, recursive: true }]);
+        assert!(!bind.is_fresh_dev());
+    }
+
+    #[test]
+    fn cgroups_are_one_kind_whatever_the_host_has() {
+        for kind in ["cgroup", "cgroup2"] {
+            let json = format!(r#"{{"destination":"/sys/fs/cgroup","type":"{kind}","options":["ro"]}}"#);
+            assert_eq!(plan(&json).unwrap().kind, MountKind::Cgroup);
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for json in [
+            r#"{"destination":"/a/../../etc","type":"tmpfs"}"#,
+            r#"{"destination":"/","type":"tmpfs"}"#,
+            r#"{"destination":"/a"}"#,
+            r#"{"destination":"/a","type":"bind"}"#,
+            r#"{"destination":"/a","type":"bind","source":"/b","options":["bind","size=1"]}"#,
+        ] {
+            assert!(plan(json).is_err(), "{json}");
+        }
+    }
+}

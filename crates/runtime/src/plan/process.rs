@@ -1,0 +1,241 @@
+//! What the process of a container is: program, user, rights and limits. Pure.
+
+use std::ffi::CString;
+use std::path::PathBuf;
+
+use barge_oci::runtime_spec::{
+    Capabilities, IOPriorityClass, LinuxCapabilities, PosixRlimit, PosixRlimitType, Process,
+};
+use rustix::process::Resource;
+
+use super::invalid;
+use crate::error::Result;
+
+/// A process to become.
+#[derive(Debug, Clone)]
+pub(crate) struct ProcessPlan {
+    pub(crate) arguments: Vec<CString>,
+    /// `NAME=value` each.
+    pub(crate) environment: Vec<CString>,
+    pub(crate) directory: PathBuf,
+    pub(crate) user: UserPlan,
+    /// Without them the process keeps what its parent has.
+    pub(crate) capabilities: Option<CapabilityPlan>,
+    pub(crate) limits: Vec<LimitPlan>,
+    pub(crate) no_new_privileges: bool,
+    pub(crate) oom_score: Option<i32>,
+    pub(crate) terminal: bool,
+    pub(crate) terminal_size: Option<(u16, u16)>,
+    pub(crate) apparmor: Option<String>,
+    pub(crate) io_priority: Option<(u32, u32)>,
+}
+
+/// Who the process is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UserPlan {
+    /// To be looked up in the container's files; the numbers below hold when there is none.
+    pub(crate) text: Option<String>,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) groups: Vec<u32>,
+    pub(crate) umask: Option<u32>,
+}
+
+/// The five sets, one bit for each capability number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct CapabilityPlan {
+    pub(crate) bounding: u64,
+    pub(crate) effective: u64,
+    pub(crate) permitted: u64,
+    pub(crate) inheritable: u64,
+    pub(crate) ambient: u64,
+}
+
+/// A resource limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LimitPlan {
+    pub(crate) resource: Resource,
+    pub(crate) name: &'static str,
+    /// `None` is no limit.
+    pub(crate) soft: Option<u64>,
+    pub(crate) hard: Option<u64>,
+}
+
+impl ProcessPlan {
+    pub(crate) fn of(process: &Process, user: Option<String>) -> Result<Self> {
+        let arguments = strings("process.args", process.args().as_deref())?;
+        if arguments.is_empty() {
+            return Err(invalid("process.args", "is empty"));
+        }
+        if !process.cwd().is_absolute() {
+            return Err(invalid("process.cwd", format!("{:?} is not absolute", process.cwd())));
+        }
+        Ok(Self {
+            arguments,
+            environment: environment(process.env().as_deref())?,
+            directory: process.cwd().clone(),
+            user: UserPlan {
+                text: user,
+                uid: process.user().uid(),
+                gid: process.user().gid(),
+                groups: process.user().additional_gids().clone().unwrap_or_default(),
+                umask: process.user().umask(),
+            },
+            capabilities: process.capabilities().as_ref().map(CapabilityPlan::of),
+            limits: limits(process.rlimits().as_deref())?,
+            no_new_privileges: process.no_new_privileges() == Some(true),
+            oom_score: process.oom_score_adj(),
+            terminal: process.terminal() == Some(true),
+            terminal_size: process
+                .console_size()
+                .map(|size| (clamp_u16(size.width()), clamp_u16(size.height())))
+                .filter(|size| *size != (0, 0)),
+            apparmor: process.apparmor_profile().clone().filter(|name| !name.is_empty()),
+            io_priority: process.io_priority().as_ref().map(|p| {
+                let class = match p.class() {
+                    IOPriorityClass::IoprioClassRt => 1,
+                    IOPriorityClass::IoprioClassBe => 2,
+                    IOPriorityClass::IoprioClassIdle => 3,
+                };
+                (class, p.priority().clamp(0, 7) as u32)
+            }),
+        })
+    }
+}
+
+fn clamp_u16(value: u64) -> u16 {
+    value.min(u64::from(u16::MAX)) as u16
+}
+
+fn strings(field: &str, texts: Option<&[String]>) -> Result<Vec<CString>> {
+    let string = |text: &String| {
+        CString::new(text.as_str()).map_err(|_| invalid(field, format!("{text:?} contains a zero byte")))
+    };
+    texts.unwrap_or_default().iter().map(string).collect()
+}
+
+/// The environment with the last value for each name, in the place of the first: what a shell would see of it.
+fn environment(texts: Option<&[String]>) -> Result<Vec<CString>> {
+    let mut out: Vec<&String> = Vec::new();
+    for text in texts.unwrap_or_default() {
+        let Some((name, _)) = text.split_once('=') else {
+            return Err(invalid("process.env", format!("{text:?} has no =")));
+        };
+        if name.is_empty() {
+            return Err(invalid("process.env", format!("{text:?} has no name")));
+        }
+        match out.iter_mut().find(|known| known.split_once('=').is_some_and(|(n, _)| n == name)) {
+            Some(known) => *known = text,
+            None => out.push(text),
+        }
+    }
+    out.into_iter().map(|text| strings("process.env", Some(std::slice::from_ref(text)))).try_fold(
+        Vec::new(),
+        |mut all, one| {
+            all.extend(one?);
+            Ok(all)
+        },
+    )
+}
+
+impl CapabilityPlan {
+    fn of(sets: &LinuxCapabilities) -> Self {
+        Self {
+            bounding: bits(sets.bounding().as_ref()),
+            effective: bits(sets.effective().as_ref()),
+            permitted: bits(sets.permitted().as_ref()),
+            inheritable: bits(sets.inheritable().as_ref()),
+            ambient: bits(sets.ambient().as_ref()),
+        }
+    }
+
+    /// What a user other than root is left with when nobody chose sets for it: the bound of what a setuid program
+    /// may give back.
+    pub(crate) fn bounding_only(self) -> Self {
+        Self { bounding: self.bounding, ..Self::default() }
+    }
+}
+
+fn bits(set: Option<&Capabilities>) -> u64 {
+    let number = |name: String| name.parse::<caps::Capability>().ok().map(|c| c.bitmask());
+    set.into_iter().flatten().filter_map(|c| number(format!("CAP_{c}"))).fold(0, |all, bit| all | bit)
+}
+
+fn limits(rlimits: Option<&[PosixRlimit]>) -> Result<Vec<LimitPlan>> {
+    let mut out: Vec<LimitPlan> = Vec::new();
+    for rlimit in rlimits.unwrap_or_default() {
+        let (resource, name) = resource(rlimit.typ());
+        if out.iter().any(|known| known.resource == resource) {
+            return Err(invalid("process.rlimits", format!("{name} appears twice")));
+        }
+        if rlimit.soft() > rlimit.hard() {
+            return Err(invalid("process.rlimits", format!("{name}: the soft limit is above the hard one")));
+        }
+        let value = |v: u64| (v != u64::MAX).then_some(v);
+        out.push(LimitPlan { resource, name, soft: value(rlimit.soft()), hard: value(rlimit.hard()) });
+    }
+    Ok(out)
+}
+
+fn resource(kind: PosixRlimitType) -> (Resource, &'static str) {
+    match kind {
+        PosixRlimitType::RlimitCpu => (Resource::Cpu, "RLIMIT_CPU"),
+        PosixRlimitType::RlimitFsize => (Resource::Fsize, "RLIMIT_FSIZE"),
+        PosixRlimitType::RlimitData => (Resource::Data, "RLIMIT_DATA"),
+        PosixRlimitType::RlimitStack => (Resource::Stack, "RLIMIT_STACK"),
+        PosixRlimitType::RlimitCore => (Resource::Core, "RLIMIT_CORE"),
+        PosixRlimitType::RlimitRss => (Resource::Rss, "RLIMIT_RSS"),
+        PosixRlimitType::RlimitNproc => (Resource::Nproc, "RLIMIT_NPROC"),
+        PosixRlimitType::RlimitNofile => (Resource::Nofile, "RLIMIT_NOFILE"),
+        PosixRlimitType::RlimitMemlock => (Resource::Memlock, "RLIMIT_MEMLOCK"),
+        PosixRlimitType::RlimitAs => (Resource::As, "RLIMIT_AS"),
+        PosixRlimitType::RlimitLocks => (Resource::Locks, "RLIMIT_LOCKS"),
+        PosixRlimitType::RlimitSigpending => (Resource::Sigpending, "RLIMIT_SIGPENDING"),
+        PosixRlimitType::RlimitMsgqueue => (Resource::Msgqueue, "RLIMIT_MSGQUEUE"),
+        PosixRlimitType::RlimitNice => (Resource::Nice, "RLIMIT_NICE"),
+        PosixRlimitType::RlimitRtprio => (Resource::Rtprio, "RLIMIT_RTPRIO"),
+        PosixRlimitType::RlimitRttime => (Resource::Rttime, "RLIMIT_RTTIME"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(json: &str) -> Result<ProcessPlan> {
+        ProcessPlan::of(&serde_json::from_str(json).unwrap(), None)
+    }
+
+    #[test]
+    fn the_last_value_of_a_variable_wins() {
+        let plan =
+            plan(r#"{"user":{"uid":0,"gid":0},"args":["a"],"cwd":"/","env":["A=1","B=2","A=3"]}"#).unwrap();
+        assert_eq!(plan.environment, [c"A=3".to_owned(), c"B=2".to_owned()]);
+    }
+
+    #[test]
+    fn capabilities_are_bits_by_number() {
+        let plan = plan(
+            r#"{"user":{"uid":0,"gid":0},"args":["a"],"cwd":"/",
+                "capabilities":{"bounding":["CAP_CHOWN","CAP_NET_RAW"],"effective":["CAP_CHECKPOINT_RESTORE"]}}"#,
+        )
+        .unwrap();
+        let sets = plan.capabilities.unwrap();
+        assert_eq!((sets.bounding, sets.effective, sets.permitted), (1 | 1 << 13, 1 << 40, 0));
+        assert_eq!(sets.bounding_only(), CapabilityPlan { bounding: 1 | 1 << 13, ..Default::default() });
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for json in [
+            r#"{"user":{"uid":0,"gid":0},"args":[],"cwd":"/"}"#,
+            r#"{"user":{"uid":0,"gid":0},"args":["a"],"cwd":"relative"}"#,
+            r#"{"user":{"uid":0,"gid":0},"args":["a\u0000b"],"cwd":"/"}"#,
+            r#"{"user":{"uid":0,"gid":0},"args":["a"],"cwd":"/","env":["NOVALUE"]}"#,
+            r#"{"user":{"uid":0,"gid":0},"args":["a"],"cwd":"/","env":["=x"]}"#,
+            r#"{"user":{"uid":0,"gid":0},"args":["a"],"cwd":"/","rlimits":[{"type":"RLIMIT_CORE","soft":2,"hard":1}]}"#,
+        ] {
+            assert!(plan(json).is_err(), "{json}");
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Taking on the user, limits and rights of a container's process.
+//!
+//! The order matters: limits while they can still be raised, the filter while `CAP_SYS_ADMIN` is there (or last,
+//! under no-new-privileges), the bound before the ids, the ids before the sets, the directory once as root and once
+//! more as the user where root was kept out.
+
+use std::ffi::CString;
+use std::path::Path;
+
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::process::Rlimit;
+use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
+
+use super::streams;
+use super::users::{Databases, Identity};
+use crate::error::{Error, Result};
+use crate::plan::process::{CapabilityPlan, LimitPlan, ProcessPlan};
+use crate::seccomp::Filter;
+
+const LAST_CAPABILITY: u32 = 63;
+
+fn attribute(what: &str) -> impl Fn(Errno) -> Error {
+    move |errno| Error::Attribute { what: what.to_owned(), source: errno.into() }
+}
+
+/// Becomes the user of `plan` with its rights. Returns the environment to run the program with.
+///
+/// What can't be had exactly but does no harm is added to `warnings`.
+pub(crate) fn assume(
+    plan: &ProcessPlan,
+    filter: Option<&Filter>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<CString>> {
+    let (identity, chosen) = resolve(plan)?;
+    for limit in &plan.limits {
+        set_limit(*limit, warnings)?;
+    }
+    let mut entered = enter(&plan.directory)?;
+    if identity.uid != 0 {
+        streams::give_to(identity.uid)?;
+    }
+    if plan.no_new_privileges {
+        rustix::thread::set_no_new_privs(true).map_err(attribute("no-new-privileges"))?;
+    } else if let Some(filter) = filter {
+        filter.load()?;
+    }
+    let sets = plan.capabilities.map(|sets| match chosen {
+        Chosen::ByName if identity.uid != 0 => sets.bounding_only(),
+        _ => sets,
+    });
+    if let Some(sets) = sets {
+        drop_bounding(sets.bounding)?;
+    }
+    rustix::thread::set_keep_capabilities(true).map_err(attribute("keep capabilities"))?;
+    set_ids(&identity)?;
+    rustix::thread::set_keep_capabilities(false).map_err(attribute("keep capabilities"))?;
+    if !entered {
+        entered = enter(&plan.directory)?;
+    }
+    if !entered {
+        return Err(Error::WorkingDirectory { path: plan.directory.clone(), source: Errno::ACCESS.into() });
+    }
+    verify_directory()?;
+    if let Some(sets) = sets {
+        set_capabilities(sets, warnings)?;
+    }
+    rustix::process::umask(Mode::from_raw_mode(plan.user.umask.unwrap_or(0o022)));
+    Ok(with_home(&plan.environment, &identity.home))
+}
+
+/// How the user was named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Chosen {
+    ByName,
+    ByNumber,
+}
+
+fn resolve(plan: &ProcessPlan) -> Result<(Identity, Chosen)> {
+    let databases = Databases::read()?;
+    let (mut identity, chosen) = match &plan.user.text {
+        Some(text) => (databases.look_up(text)?, Chosen::ByName),
+        None => {
+            let home = databases.home(plan.user.uid);
+            let (uid, gid) = (plan.user.uid, plan.user.gid);
+            (Identity { uid, gid, groups: Vec::new(), home }, Chosen::ByNumber)
+        }
+    };
+    if chosen == Chosen::ByName && !identity.groups.contains(&identity.gid) {
+        // A process that leaves its primary group by a setgid program must not escape what is denied to that group
+        // (CVE-2022-36109).
+        identity.groups.insert(0, identity.gid);
+    }
+    for group in &plan.user.groups {
+        if !identity.groups.contains(group) {
+            identity.groups.push(*group);
+        }
+    }
+    Ok((identity, chosen))
+}
+
+fn set_ids(identity: &Identity) -> Result<()> {
+    let groups: Vec<Gid> = identity.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+    rustix::thread::set_thread_groups(&groups).map_err(attribute("supplementary groups"))?;
+    let gid = Gid::from_raw(identity.gid);
+    rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(attribute("group id"))?;
+    let uid = Uid::from_raw(identity.uid);
+    rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(attribute("user id"))
+}
+
+/// False when the present user may not enter.
+fn enter(directory: &Path) -> Result<bool> {
+    match rustix::process::chdir(directory) {
+        Ok(()) => Ok(true),
+        Err(Errno::ACCESS | Errno::PERM) => Ok(false),
+        Err(errno) => Err(Error::WorkingDirectory { path: directory.into(), source: errno.into() }),
+    }
+}
+
+/// A directory behind a leaked descriptor of the host (`/proc/self/fd/7`) is not below the root: the kernel then
+/// reports it as unreachable (CVE-2024-21626).
+fn verify_directory() -> Result<()> {
+    match rustix::process::getcwd(Vec::new()) {
+        Ok(path) if path.to_bytes().starts_with(b"/") => Ok(()),
+        Ok(_) | Err(Errno::NOENT) => Err(Error::WorkingDirectoryOutside),
+        Err(errno) => Err(attribute("working directory")(errno)),
+    }
+}
+
+fn set_limit(limit: LimitPlan, warnings: &mut Vec<String>) -> Result<()> {
+    let wanted = Rlimit { current: limit.soft, maximum: limit.hard };
+    match rustix::process::setrlimit(limit.resource, wanted) {
+        Ok(()) => Ok(()),
+        // Without CAP_SYS_RESOURCE hard limits can only be lowered.
+        Err(Errno::PERM) => {
+            let present = rustix::process::getrlimit(limit.resource);
+            let maximum = lower(limit.hard, present.maximum);
+            let clamped = Rlimit { current: lower(limit.soft, maximum), maximum };
+            warnings.push(format!(
+                "{} can't be raised without CAP_SYS_RESOURCE: the hard limit stays {}",
+                limit.name,
+                maximum.map_or_else(|| "unlimited".to_owned(), |n| n.to_string())
+            ));
+            rustix::process::setrlimit(limit.resource, clamped)
+                .map_err(|errno| Error::Rlimit { name: limit.name.into(), source: errno.into() })
+        }
+        Err(errno) => Err(Error::Rlimit { name: limit.name.into(), source: errno.into() }),
+    }
+}
+
+/// The lower of two limits; none is the highest.
+fn lower(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Takes every capability that is not in `keep` out of the bound. `EINVAL` is the end of those the kernel knows.
+fn drop_bounding(keep: u64) -> Result<()> {
+    for number in 0..=LAST_CAPABILITY {
+        let bit = 1u64 << number;
+        if keep & bit != 0 {
+            continue;
+        }
+        match rustix::thread::remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(bit)) {
+            Ok(()) => {}
+            Err(Errno::INVAL) => break,
+            Err(errno) => return Err(attribute("capability bounding set")(errno)),
+        }
+    }
+    Ok(())
+}
+
+/// Sets the four remaining sets, as far as this process has what it is to pass on.
+fn set_capabilities(plan: CapabilityPlan, warnings: &mut Vec<String>) -> Result<()> {
+    let failed = attribute("capabilities");
+    let held = rustix::thread::capabilities(None).map_err(&failed)?.permitted.bits();
+    let missing = (plan.permitted | plan.effective | plan.inheritable) & !held;
+    if missing != 0 {
+        warnings.push(format!("capabilities {missing:#x} are not held here and can't be passed on"));
+    }
+    let permitted = plan.permitted & held;
+    let inheritable = plan.inheritable & held;
+    let sets = CapabilitySets {
+        effective: CapabilitySet::from_bits_retain(plan.effective & permitted),
+        permitted: CapabilitySet::from_bits_retain(permitted),
+        inheritable: CapabilitySet::from_bits_retain(inheritable),
+    };
+    rustix::thread::set_capabilities(None, sets).map_err(&failed)?;
+    let ambient = plan.ambient & permitted & inheritable;
+    rustix::thread::clear_ambient_capability_set().map_err(&failed)?;
+    for bit in (0..=LAST_CAPABILITY).map(|number| 1u64 << number).filter(|bit| ambient & bit != 0) {
+        rustix::thread::configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(bit), true)
+            .map_err(&failed)?;
+    }
+    Ok(())
+}
+
+/// The environment with a `HOME`: the user's own where none is set.
+fn with_home(environment: &[CString], home: &str) -> Vec<CString> {
+    let is_home = |variable: &CString| variable.to_bytes().starts_with(b"HOME=");
+    let mut out: Vec<CString> =
+        environment.iter().filter(|v| !is_home(v) || v.to_bytes().len() > 5).cloned().collect();
+    if !out.iter().any(is_home) {
+        out.extend(CString::new(format!("HOME={home}")).ok());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_or_empty_home_is_the_users() {
+        let home = |environment: &[&str]| -> Vec<String> {
+            let environment: Vec<CString> = environment.iter().map(|v| CString::new(*v).unwrap()).collect();
+            let with = with_home(&environment, "/home/app");
+            with.into_iter().map(|v| v.into_string().unwrap()).collect()
+        };
+        assert_eq!(home(&["A=1"]), ["A=1", "HOME=/home/app"]);
+        assert_eq!(home(&["HOME=", "A=1"]), ["A=1", "HOME=/home/app"]);
+        assert_eq!(home(&["HOME=/x", "A=1"]), ["HOME=/x", "A=1"]);
+    }
+
+    #[test]
+    fn the_lower_limit_wins_and_none_is_highest() {
+        for (one, other, expected) in [
+            (Some(1), Some(2), Some(1)),
+            (None, Some(2), Some(2)),
+            (Some(1), None, Some(1)),
+            (None, None, None),
+        ] {
+            assert_eq!(lower(one, other), expected);
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! A profile of the runtime specification as instructions of the kernel.
+//!
+//! libseccomp does the work. In front of its code stands a test that answers `ENOSYS` to system calls newer than any
+//! that the profile names: a C library that probes for one falls back then, which it would not on `EPERM`.
+
+use std::io::{Read, Seek};
+
+use barge_oci::runtime_spec::{
+    Arch, LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator, LinuxSyscall,
+};
+use barge_sys::seccomp::Instruction;
+use libseccomp::{
+    ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall, ScmpVersion,
+};
+
+use super::cache::decode;
+use crate::error::{Error, Result};
+
+/// What besides the profile decides on the instructions; a change makes every cached filter stale.
+pub(super) fn identity() -> String {
+    let library = ScmpVersion::current().map(|v| format!("{v}")).unwrap_or_default();
+    format!("{} libseccomp {library} prologue 1", std::env::consts::ARCH)
+}
+
+/// Compiles a profile.
+pub(super) fn compile(profile: &LinuxSeccomp) -> Result<Vec<Instruction>> {
+    let default = action(profile.default_action(), profile.default_errno_ret())?;
+    let mut filter = ScmpFilterContext::new(default).map_err(failed("create"))?;
+    filter.set_ctl_nnp(false).map_err(failed("leave no-new-privileges alone"))?;
+    let architectures = architectures(profile);
+    for (_, architecture) in &architectures {
+        filter.add_arch(*architecture).map_err(failed("add architecture"))?;
+    }
+    for rule in profile.syscalls().iter().flatten() {
+        add(&mut filter, rule, default)?;
+    }
+    let mut instructions = Vec::new();
+    if refuses(profile.default_action()) {
+        prologue(profile, &architectures, &mut instructions);
+    }
+    instructions.extend(export(&filter)?);
+    Ok(instructions)
+}
+
+fn failed(what: &'static str) -> impl Fn(libseccomp::error::SeccompError) -> Error {
+    move |error| Error::SeccompProfile { reason: format!("{what}: {error}") }
+}
+
+fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<ScmpAction> {
+    use LinuxSeccompAction as A;
+    const EPERM: u32 = 1;
+    let errno = errno.unwrap_or(EPERM);
+    Ok(match action {
+        A::ScmpActKill | A::ScmpActKillThread => ScmpAction::KillThread,
+        A::ScmpActKillProcess => ScmpAction::KillProcess,
+        A::ScmpActTrap => ScmpAction::Trap,
+        A::ScmpActErrno => ScmpAction::Errno(errno as i32),
+        A::ScmpActTrace => ScmpAction::Trace(errno as u16),
+        A::ScmpActLog => ScmpAction::Log,
+        A::ScmpActAllow => ScmpAction::Allow,
+        A::ScmpActNotify => {
+            return Err(Error::SeccompProfile { reason: "SCMP_ACT_NOTIFY is not supported".into() });
+        }
+    })
+}
+
+fn refuses(default: LinuxSeccompAction) -> bool {
+    use LinuxSeccompAction as A;
+    matches!(default, A::ScmpActKill | A::ScmpActKillThread | A::ScmpActKillProcess | A::ScmpActErrno)
+}
+
+/// The profile's architectures besides the host's own, with the numbers that the kernel knows them by.
+fn architectures(profile: &LinuxSeccomp) -> Vec<(u32, ScmpArch)> {
+    let mut out = Vec::new();
+    for architecture in profile.architectures().iter().flatten().copied().chain([Arch::ScmpArchNative]) {
+        let entry = match architecture {
+            Arch::ScmpArchNative => native(),
+            other => named(other).map(|name| (other as u32, name)),
+        };
+        out.extend(entry.filter(|entry| !out.contains(entry)));
+    }
+    out
+}
+
+fn native() -> Option<(u32, ScmpArch)> {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => Arch::ScmpArchX86_64,
+        "aarch64" => Arch::ScmpArchAarch64,
+        "arm" => Arch::ScmpArchArm,
+        "x86" => Arch::ScmpArchX86,
+        "riscv64" => Arch::ScmpArchRiscv64,
+        "powerpc64" => Arch::ScmpArchPpc64le,
+        "s390x" => Arch::ScmpArchS390x,
+        _ => return None,
+    };
+    named(architecture).map(|name| (architecture as u32, name))
+}
+
+fn named(architecture: Arch) -> Option<ScmpArch> {
+    Some(match architecture {
+        Arch::ScmpArchX86 => ScmpArch::X86,
+        Arch::ScmpArchX86_64 => ScmpArch::X8664,
+        Arch::ScmpArchX32 => ScmpArch::X32,
+        Arch::ScmpArchArm => ScmpArch::Arm,
+        Arch::ScmpArchAarch64 => ScmpArch::Aarch64,
+        Arch::ScmpArchMips => ScmpArch::Mips,
+        Arch::ScmpArchMips64 => ScmpArch::Mips64,
+        Arch::ScmpArchMips64n32 => ScmpArch::Mips64N32,
+        Arch::ScmpArchMipsel => ScmpArch::Mipsel,
+        Arch::ScmpArchMipsel64 => ScmpArch::Mipsel64,
+        Arch::ScmpArchMipsel64n32 => ScmpArch::Mipsel64N32,
+        Arch::ScmpArchPpc => ScmpArch::Ppc,
+        Arch::ScmpArchPpc64 => ScmpArch::Ppc64,
+        Arch::ScmpArchPpc64le => ScmpArch::Ppc64Le,
+        Arch::ScmpArchS390 => ScmpArch::S390,
+        Arch::ScmpArchS390x => ScmpArch::S390X,
+        Arch::ScmpArchParisc => ScmpArch::Parisc,
+        Arch::ScmpArchParisc64 => ScmpArch::Parisc64,
+        Arch::ScmpArchRiscv64 => ScmpArch::Riscv64,
+        _ => return None,
+    })
+}
+
+/// Adds one rule for each name. Names that this libseccomp does not know are left to the default action.
+fn add(filter: &mut ScmpFilterContext, rule: &LinuxSyscall, default: ScmpAction) -> Result<()> {
+    let action = action(rule.action(), rule.errno_ret())?;
+    if action == default {
+        return Ok(());
+    }
+    let arguments = rule.args().as_deref().unwrap_or_default();
+    let comparisons = arguments.iter().map(comparison).collect::<Result<Vec<_>>>()?;
+    for name in rule.names() {
+        let Ok(call) = ScmpSyscall::from_name(name) else { continue };
+        let because = || format!("rule for {name}");
+        let added = if comparisons.is_empty() {
+            filter.add_rule(action, call).map(drop)
+        } else if repeats(arguments) {
+            // Several tests of one argument mean "any of them": each becomes a rule of its own.
+            comparisons
+                .iter()
+                .try_for_each(|one| filter.add_rule_conditional(action, call, &[*one]).map(drop))
+        } else {
+            filter.add_rule_conditional(action, call, &comparisons).map(drop)
+        };
+        added.map_err(|error| Error::SeccompProfile { reason: format!("{}: {error}", because()) })?;
+    }
+    Ok(())
+}
+
+fn repeats(arguments: &[LinuxSeccompArg]) -> bool {
+    arguments.iter().enumerate().any(|(at, one)| arguments[..at].iter().any(|o| o.index() == one.index()))
+}
+
+fn comparison(argument: &LinuxSeccompArg) -> Result<ScmpArgCompare> {
+    use LinuxSeccompOperator as O;
+    let index = u32::try_from(argument.index()).ok().filter(|index| *index < 6).ok_or_else(|| {
+        Error::SeccompProfile { reason: format!("a system call has no argument {}", argument.index()) }
+    })?;
+    let value = argument.value();
+    Ok(match argument.op() {
+        O::ScmpCmpNe => ScmpArgCompare::new(index, ScmpCompareOp::NotEqual, value),
+        O::ScmpCmpLt => ScmpArgCompare::new(index, ScmpCompareOp::Less, value),
+        O::ScmpCmpLe => ScmpArgCompare::new(index, ScmpCompareOp::LessOrEqual, value),
+        O::ScmpCmpEq => ScmpArgCompare::new(index, ScmpCompareOp::Equal, value),
+        O::ScmpCmpGe => ScmpArgCompare::new(index, ScmpCompareOp::GreaterEqual, value),
+        O::ScmpCmpGt => ScmpArgCompare::new(index, ScmpCompareOp::Greater, value),
+        O::ScmpCmpMaskedEq => {
+            let wanted = argument.value_two().unwrap_or(0);
+            ScmpArgCompare::new(index, ScmpCompareOp::MaskedEqual(value), wanted)
+        }
+    })
+}
+
+fn export(filter: &ScmpFilterContext) -> Result<Vec<Instruction>> {
+    let io = |error: std::io::Error| Error::SeccompProfile { reason: format!("export: {error}") };
+    let memory = rustix::fs::memfd_create("seccomp", rustix::fs::MemfdFlags::CLOEXEC)
+        .map_err(|errno| io(errno.into()))?;
+    filter.export_bpf(&memory).map_err(failed("export"))?;
+    let mut file = std::fs::File::from(memory);
+    let mut bytes = Vec::new();
+    file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map_err(io)?;
+    decode(&bytes).ok_or_else(|| Error::SeccompProfile { reason: "the filter is too long".into() })
+}
+
+/// Numbers of x32 calls have this bit, under the architecture of x86-64.
+const X32_BIT: u32 = 0x4000_0000;
+const OFFSET_NUMBER: u32 = 0;
+const OFFSET_ARCHITECTURE: u32 = 4;
+const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
+const JUMP: u16 = 0x05; // BPF_JMP | BPF_JA
+const JUMP_EQUAL: u16 = 0x15;
+const JUMP_GREATER: u16 = 0x25;
+const JUMP_GREATER_OR_EQUAL: u16 = 0x35;
+const RETURN: u16 = 0x06;
+const RETURN_ENOSYS: u32 = 0x0005_0000 | 38;
+
+/// For each architecture: `ENOSYS` to numbers above the greatest that the profile names.
+fn prologue(profile: &LinuxSeccomp, architectures: &[(u32, ScmpArch)], out: &mut Vec<Instruction>) {
+    let greatest = |wanted: ScmpArch| {
+        let listed = architectures.iter().any(|(_, architecture)| *architecture == wanted);
+        let calls = profile.syscalls().iter().flatten().flat_map(|rule| rule.names());
+        let numbers = calls.filter_map(|name| ScmpSyscall::from_name_by_arch(name, wanted).ok());
+        // Calls that an architecture does not have are negative.
+        let numbers = numbers.filter_map(|call| u32::try_from(call.as_raw_syscall()).ok());
+        if listed { numbers.max() } else { None }
+    };
+    for (token, architecture) in architectures.iter().filter(|(_, a)| *a != ScmpArch::X32) {
+        let Some(last) = greatest(*architecture) else { continue };
+        let x32 = (*architecture == ScmpArch::X8664).then(|| greatest(ScmpArch::X32));
+        out.extend(section(*token, last, x32));
+    }
+}
+
+/// The test for one architecture. `x32` is set for x86-64, with the greatest number of x32 if the profile has it.
+fn section(token: u32, last: u32, x32: Option<Option<u32>>) -> Vec<Instruction> {
+    let i = |code, jump_true, jump_false, operand| Instruction { code, jump_true, jump_false, operand };
+    let mut tests = vec![i(LOAD, 0, 0, OFFSET_NUMBER)];
+    match x32 {
+        None => {}
+        Some(None) => tests.push(i(JUMP_GREATER_OR_EQUAL, 2, 0, X32_BIT)),
+        Some(Some(last_x32)) => {
+            tests.push(i(JUMP_GREATER_OR_EQUAL, 0, 2, X32_BIT));
+            tests.push(i(JUMP_GREATER, 2, 0, last_x32.max(X32_BIT)));
+            tests.push(i(JUMP, 0, 0, 2));
+        }
+    }
+    tests.push(i(JUMP_GREATER, 0, 1, last));
+    tests.push(i(RETURN, 0, 0, RETURN_ENOSYS));
+    let mut out = vec![i(LOAD, 0, 0, OFFSET_ARCHITECTURE), i(JUMP_EQUAL, 0, tests.len() as u8, token)];
+    out.extend(tests);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs classic BPF as the kernel would, for the operations that occur here and in libseccomp's output.
+    fn run(program: &[Instruction], number: u32, architecture: u32) -> u32 {
+        let mut accumulator = 0u32;
+        let mut at = 0;
+        loop {
+            let i = program[at];
+            at += 1;
+            let mut jump = |holds: bool| at += usize::from(if holds { i.jump_true } else { i.jump_false });
+            match i.code {
+                LOAD => {
+                    accumulator = match i.operand {
+                        OFFSET_NUMBER => number,
+                        OFFSET_ARCHITECTURE => architecture,
+                        _ => 0,
+                    }
+                }
+                JUMP_EQUAL => jump(accumulator == i.operand),
+                JUMP_GREATER => jump(accumulator > i.operand),
+                JUMP_GREATER_OR_EQUAL => jump(accumulator >= i.operand),
+                JUMP => at += i.operand as usize,
+                RETURN => return i.operand,
+                other => panic!("unknown operation {other:#x}"),
+            }
+        }
+    }
+
+    const X86_64: u32 = 0xc000_003e;
+    const ALLOW: u32 = 0x7fff_0000;
+    const EPERM: u32 = 0x0005_0001;
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn calls_are_allowed_refused_or_unknown() {
+        for architectures in
+            [r#"["SCMP_ARCH_X86_64"]"#, r#"["SCMP_ARCH_X86_64","SCMP_ARCH_X86","SCMP_ARCH_X32"]"#]
+        {
+            let json = format!(
+                r#"{{"defaultAction":"SCMP_ACT_ERRNO","architectures":{architectures},
+                    "syscalls":[{{"names":["read","write","openat2","no_such_call"],"action":"SCMP_ACT_ALLOW"}}]}}"#
+            );
+            let program = compile(&serde_json::from_str(&json).unwrap()).unwrap();
+            // read, write, mount, openat2 (the greatest named), the next after it
+            for (number, expected) in
+                [(0, ALLOW), (1, ALLOW), (165, EPERM), (437, ALLOW), (438, RETURN_ENOSYS)]
+            {
+                assert_eq!(run(&program, number, X86_64), expected, "{number} of {architectures}");
+            }
+        }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn x32_has_its_own_greatest_number() {
+        let json = r#"{"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X32"],
+                       "syscalls":[{"names":["read","openat2"],"action":"SCMP_ACT_ALLOW"}]}"#;
+        let program = compile(&serde_json::from_str(json).unwrap()).unwrap();
+        for (number, expected) in [(0, ALLOW), (1, EPERM), (437, ALLOW), (438, RETURN_ENOSYS)] {
+            assert_eq!(run(&program, number | X32_BIT, X86_64), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn an_open_profile_has_no_prologue() {
+        let profile = serde_json::from_str(r#"{"defaultAction":"SCMP_ACT_ALLOW"}"#).unwrap();
+        let program = compile(&profile).unwrap();
+        assert_eq!(run(&program, 9999, native().unwrap().0), ALLOW);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for json in [
+            r#"{"defaultAction":"SCMP_ACT_NOTIFY"}"#,
+            r#"{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["read"],"action":"SCMP_ACT_ALLOW",
+                "args":[{"index":6,"value":1,"op":"SCMP_CMP_EQ"}]}]}"#,
+        ] {
+            assert!(compile(&serde_json::from_str(json).unwrap()).is_err(), "{json}");
+        }
+    }
+}
