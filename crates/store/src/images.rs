@@ -6,6 +6,7 @@
 //! Knows nothing of containers: who asks to remove an image asks about them first.
 
 mod find;
+mod heal;
 pub(crate) mod index;
 
 use crate::blobs::Blobs;

@@ -6,15 +6,16 @@
 //!                                (a second thread)    layer.json   diff id, size, what is unsettled
 //! ```
 //!
-//! Order of writes: the directory is filled in staging; the diff id is compared; the file system is synced once
-//! (one `syncfs` for all files: a sync for each would cost more than the extraction); then one rename
-//! publishes it. So after a crash or power cut a layer is there whole or not at all.
+//! Order of writes: the directory is filled in staging; the diff id is compared; one rename publishes it. So after
+//! a crash of the daemon a layer is there whole or not at all; `durable.rs` has the crash of the machine.
 //!
 //! Layers of one image need not be applied in order. What one needs of those below it is done as soon as they are
 //! there, at the latest when the image is recorded: see `settle.rs`. Does not know images.
 
+mod catalog;
 pub(crate) mod codec;
 mod deferred;
+mod durable;
 mod extract;
 mod lower;
 mod metadata;
@@ -23,16 +24,13 @@ mod root;
 mod settle;
 
 use crate::area::Area;
-use crate::claims::Claims;
-use crate::document::{self, Durability, sync_directory};
 use crate::error::{Error, OnFile, Result};
 use barge_oci::{Digest, Hasher, chain_ids};
+use catalog::Catalog;
+use durable::Pending;
 use extract::{Extracted, Extraction};
-use lower::Lower;
 use root::Root;
-use serde::{Deserialize, Serialize};
 use settle::Unsettled;
-use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,33 +41,18 @@ pub struct Layers(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    area: Arc<Area>,
-    claims: Arc<Claims>,
+    catalog: Arc<Catalog>,
+    pending: Pending,
 }
-
-/// `layer.json`.
-#[derive(Debug, Serialize, Deserialize)]
-struct Document {
-    version: u32,
-    diff_id: Digest,
-    /// The chain ids of the layers below, base first.
-    below: Vec<Digest>,
-    /// The bytes of all regular files.
-    size: u64,
-    #[serde(default, skip_serializing_if = "Unsettled::is_empty")]
-    unsettled: Unsettled,
-}
-
-const VERSION: u32 = 1;
 
 impl Layers {
     pub(crate) fn at(area: Arc<Area>) -> Self {
-        Self(Arc::new(Inner { area, claims: Arc::default() }))
+        Self(Arc::new(Inner { catalog: Arc::new(Catalog::new(area)), pending: Pending::default() }))
     }
 
     /// Whether the layer with that chain id has been applied.
     pub fn contains(&self, chain_id: &Digest) -> bool {
-        self.document(chain_id).is_file()
+        self.0.catalog.contains(chain_id)
     }
 
     /// Extracts one layer into its own directory.
@@ -98,20 +81,23 @@ impl Layers {
         if last != diff_id {
             return Err(Error::DigestMismatch { expected: *last, actual: *diff_id });
         }
-        if self.contains(chain_id) {
+        let catalog = &self.0.catalog;
+        if catalog.contains(chain_id) {
             return Ok(());
         }
-        let _claim = self.0.claims.claim(*chain_id);
-        if self.contains(chain_id) {
+        let _claim = catalog.claims.claim(*chain_id);
+        if catalog.contains(chain_id) {
             return Ok(());
         }
-        let staged = self.0.area.stage()?;
+        let staged = catalog.area.stage()?;
         let diff = staged.path().join("diff");
         extract::create_root(&diff).on("create", &diff)?;
         let extracted = self.extract(reader, &diff, diff_id, progress)?;
-        let document = self.complete(extracted, diff_id, below)?;
-        document::replace(&staged.path().join("layer.json"), &document, Durability::Crash)?;
-        self.publish(staged, chain_id)
+        let (size, unsettled) = self.complete(extracted, below)?;
+        let document = catalog.describe(diff_id, below, size, unsettled);
+        catalog.publish(staged, chain_id, &document)?;
+        self.0.pending.add(catalog, *chain_id);
+        Ok(())
     }
 
     /// Both threads: this one decompresses and hashes, the other writes files.
@@ -122,7 +108,7 @@ impl Layers {
         diff_id: &Digest,
         progress: &dyn Fn(u64),
     ) -> Result<Extracted> {
-        let staging = self.0.area.staging();
+        let staging = self.0.catalog.area.staging();
         let (filler, drain) = pipe::pipe();
         let (extracted, hashed) = std::thread::scope(|scope| {
             let writer = std::thread::Builder::new()
@@ -145,24 +131,15 @@ impl Layers {
         }
     }
 
-    /// What can be done now that all entries are there.
-    fn complete(&self, extracted: Extracted, diff_id: &Digest, below: &[Digest]) -> Result<Document> {
+    /// What can be done now that all entries are there: the layer's size, and what is left to do.
+    fn complete(&self, extracted: Extracted, below: &[Digest]) -> Result<(u64, Unsettled)> {
         let Extracted { mut root, directories, mut unsettled, size } = extracted;
         if below.iter().all(|chain_id| self.contains(chain_id)) {
-            unsettled.settle(&mut root, &self.below(below))?;
+            unsettled.settle(&mut root, &self.0.catalog.view(below))?;
             unsettled = Unsettled::default();
         }
         directories.apply(&root)?;
-        Ok(Document { version: VERSION, diff_id: *diff_id, below: below.to_owned(), size, unsettled })
-    }
-
-    fn publish(&self, staged: crate::area::Staged, chain_id: &Digest) -> Result<()> {
-        let layers = self.0.area.layers();
-        let handle = File::open(&layers).on("open", &layers)?;
-        rustix::fs::syncfs(&handle).on("sync", &layers)?;
-        let place = self.directory(chain_id);
-        staged.publish(&place).on("rename to", &place)?;
-        sync_directory(&layers)
+        Ok((size, unsettled))
     }
 
     /// Does what was put off for the layers of `chain` (chain ids, base first), now that all are here.
@@ -170,19 +147,19 @@ impl Layers {
     /// # Errors
     /// [`Error::LayerNotFound`] if one is not here; else if a layer needs something that is not below it.
     pub(crate) fn settle(&self, chain: &[Digest]) -> Result<()> {
+        let catalog = &self.0.catalog;
         for chain_id in chain {
-            if self.load(chain_id)?.unsettled.is_empty() {
+            if catalog.load(chain_id)?.unsettled.is_empty() {
                 continue;
             }
-            let _claim = self.0.claims.claim(*chain_id);
-            let mut document = self.load(chain_id)?;
-            let diff = self.diff(chain_id);
+            let _claim = catalog.claims.claim(*chain_id);
+            let mut document = catalog.load(chain_id)?;
+            let diff = catalog.diff(chain_id);
             let mut root = Root::open(&diff).on("open", &diff)?;
-            document.unsettled.settle(&mut root, &self.below(&document.below))?;
+            document.unsettled.settle(&mut root, &catalog.view(&document.below))?;
             document.unsettled = Unsettled::default();
-            let handle = File::open(&diff).on("open", &diff)?;
-            rustix::fs::syncfs(&handle).on("sync", &diff)?;
-            document::replace(&self.document(chain_id), &document, Durability::PowerCut)?;
+            self.0.pending.add(catalog, *chain_id);
+            catalog.rewrite(chain_id, &mut document)?;
         }
         Ok(())
     }
@@ -192,7 +169,7 @@ impl Layers {
     /// # Errors
     /// [`Error::LayerNotFound`] if it is not here.
     pub fn size(&self, chain_id: &Digest) -> Result<u64> {
-        Ok(self.load(chain_id)?.size)
+        Ok(self.0.catalog.load(chain_id)?.size)
     }
 
     /// The directories of the layers of `chain` (chain ids, base first), topmost first as overlay wants them.
@@ -201,51 +178,43 @@ impl Layers {
     /// [`Error::LayerNotFound`] if one is not here.
     pub fn directories(&self, chain: &[Digest]) -> Result<Vec<PathBuf>> {
         let directory = |chain_id: &Digest| match self.contains(chain_id) {
-            true => Ok(self.diff(chain_id)),
+            true => Ok(self.0.catalog.diff(chain_id)),
             false => Err(Error::LayerNotFound { chain_id: *chain_id }),
         };
         chain.iter().rev().map(directory).collect()
     }
 
+    /// The layers that a crash of the machine may have damaged. Those that only were not synced yet before the
+    /// daemon ended are synced in a while.
+    pub(crate) fn suspects(&self) -> Result<Vec<Digest>> {
+        let (ours, suspects) = self.0.catalog.unsynced()?;
+        for chain_id in ours {
+            self.0.pending.add(&self.0.catalog, chain_id);
+        }
+        Ok(suspects)
+    }
+
+    /// Takes a suspect layer as it is.
+    pub(crate) fn trust(&self, chain_id: &Digest) -> Result<()> {
+        let mut document = self.0.catalog.load(chain_id)?;
+        self.0.pending.add(&self.0.catalog, *chain_id);
+        self.0.catalog.rewrite(chain_id, &mut document)
+    }
+
     /// The chain ids of all layers that are here.
     pub(crate) fn list(&self) -> Result<Vec<Digest>> {
-        let layers = self.0.area.layers();
-        let mut chain_ids = Vec::new();
-        for entry in fs::read_dir(&layers).on("read", &layers)? {
-            let name = entry.on("read", &layers)?.file_name();
-            chain_ids.extend(name.to_str().and_then(|name| Digest::from_hex(name).ok()));
-        }
-        Ok(chain_ids)
+        self.0.catalog.list()
     }
 
     /// Whether somebody is applying or settling this layer.
     pub(crate) fn is_busy(&self, chain_id: &Digest) -> bool {
-        self.0.claims.is_held(chain_id)
+        self.0.catalog.claims.is_held(chain_id)
     }
 
     /// Takes a layer away; what is given back is still to be removed.
     pub(crate) fn discard(&self, chain_id: &Digest) -> Result<Option<PathBuf>> {
-        self.0.area.discard(&self.directory(chain_id))
-    }
-
-    fn below(&self, chain: &[Digest]) -> Lower {
-        Lower::new(chain.iter().rev().map(|chain_id| self.diff(chain_id)).collect())
-    }
-
-    fn load(&self, chain_id: &Digest) -> Result<Document> {
-        document::load(&self.document(chain_id))?.ok_or(Error::LayerNotFound { chain_id: *chain_id })
-    }
-
-    fn directory(&self, chain_id: &Digest) -> PathBuf {
-        self.0.area.layers().join(chain_id.hex())
-    }
-
-    fn diff(&self, chain_id: &Digest) -> PathBuf {
-        self.directory(chain_id).join("diff")
-    }
-
-    fn document(&self, chain_id: &Digest) -> PathBuf {
-        self.directory(chain_id).join("layer.json")
+        let catalog = &self.0.catalog;
+        catalog.area.discard(&catalog.directory(chain_id))
     }
 }
 

@@ -12,7 +12,7 @@
 //! document that could contradict it. Everything else about an image is read from its blobs at open and held in
 //! memory. Readers take a snapshot of the whole and never wait for the disk; writers take turns.
 
-use super::ImageId;
+use super::{ImageId, heal};
 use crate::blobs::Blobs;
 use crate::document::{self, Durability};
 use crate::error::{Error, Result};
@@ -81,9 +81,10 @@ impl Index {
         let path = layout.join("index.json");
         let mut records = Records::new();
         let document: Option<Document> = document::load(&path)?;
+        let mut suspects = layers.suspects()?;
         for descriptor in document.iter().flat_map(|document| &document.manifests) {
             if !records.contains_key(&descriptor.digest) {
-                match Record::load(&descriptor.digest, blobs, layers) {
+                match heal::load(&descriptor.digest, &mut suspects, blobs, layers) {
                     Ok(record) => records.insert(descriptor.digest, record),
                     Err(error) => {
                         tracing::warn!(manifest = %descriptor.digest, %error, "image left out");
@@ -95,6 +96,7 @@ impl Index {
                 record.names.add(descriptor);
             }
         }
+        heal::trust_the_rest(&suspects, layers)?;
         let index = Self { path, records: RwLock::new(Arc::new(records)), writer: Mutex::new(()) };
         if document.is_none() {
             index.write(&Records::new())?;

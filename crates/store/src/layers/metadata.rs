@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Puts metadata on an open file or directory.
 pub(super) fn apply(file: &File, metadata: &Metadata, owned_by_us: bool) -> io::Result<()> {
@@ -52,11 +52,6 @@ pub(super) fn apply_at(
     }
     rustix::fs::utimensat(parent, name, &timestamps(metadata.mtime), AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(())
-}
-
-/// Sets the times of a directory whose entries were changed behind its back.
-pub(super) fn set_times(directory: impl AsFd, times: &Timestamps) -> io::Result<()> {
-    Ok(rustix::fs::futimens(directory, times)?)
 }
 
 pub(super) fn timestamps(mtime: Time) -> Timestamps {
