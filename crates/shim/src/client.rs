@@ -142,6 +142,8 @@ impl Shim {
     }
 
     /// Tells a shim that was never started to give up. Its events end when it has cleaned up and left.
+    ///
+    /// One that was started goes on without this daemon; then the events end at once.
     pub fn abandon(&self) {
         self.connection.close();
     }

@@ -26,6 +26,7 @@ pub mod protocol;
 mod record;
 mod supervise;
 
+pub use barge_runtime::Root;
 pub use client::{Events, Shim};
 pub use config::{Config, JsonFileConfig, LogConfig, Stdin};
 pub use error::{Error, Result};

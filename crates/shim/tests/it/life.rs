@@ -1,0 +1,165 @@
+//! From the spawn of a shim to its exit record, and the ways in which this can fail.
+
+use std::fs;
+
+use barge_shim::{Error, Event, Kind, Shim, Status};
+
+use crate::container::{Container, eventually, output, read_all, soon};
+
+#[tokio::test]
+async fn a_container_runs_and_its_end_is_on_record() {
+    let mut spawned = Container::new(["sh", "-c", "echo out; echo err >&2; exit 7"]).spawn();
+    let mut client = spawned.attach(output()).await;
+    let started = soon(spawned.shim.start(None, Vec::new())).await.unwrap();
+    assert!(started.pid > 0);
+    let mut seen: Vec<_> = read_all(&mut client).await.lines().map(str::to_owned).collect();
+    seen.sort();
+    assert_eq!(seen, ["err", "out"]);
+    let record = spawned.exited().await;
+    assert_eq!((record.pid, record.exit_code, record.oom_killed), (started.pid, 7, false));
+    assert!(record.started_at <= record.finished_at);
+    assert_eq!(spawned.container.exit_record(), Some(record));
+    assert_eq!(spawned.event().await, None);
+    assert!(!spawned.container.has_cgroup());
+    assert!(!spawned.container.bundle().join("shim.sock").exists());
+    assert_eq!(spawned.shim_log(), "");
+}
+
+#[tokio::test]
+async fn a_signal_becomes_128_and_its_number() {
+    let mut spawned = Container::new(["sleep", "1000"]).start().await;
+    soon(spawned.shim.signal(9, None)).await.unwrap();
+    assert_eq!(spawned.exited().await.exit_code, 137);
+}
+
+#[tokio::test]
+async fn real_time_signals_are_sent_and_impossible_ones_refused() {
+    // The first process of a pid namespace only gets signals that it handles; busybox names them by number.
+    let mut spawned =
+        Container::new(["sh", "-c", "trap 'exit 5' 37; echo ready; while true; do sleep 0.05; done"])
+            .start()
+            .await;
+    let container = &spawned.container;
+    eventually("the trap", || container.log_text().contains("ready")).await;
+    let Err(Error::Refused(failure)) = soon(spawned.shim.signal(1000, None)).await else { panic!() };
+    assert_eq!(failure.kind, Kind::Invalid);
+    soon(spawned.shim.signal(37, None)).await.unwrap();
+    assert_eq!(spawned.exited().await.exit_code, 5);
+}
+
+#[tokio::test]
+async fn a_program_that_does_not_exist_is_a_typed_failure_and_leaves_nothing() {
+    let mut spawned = Container::new(["no-such-program"]).spawn();
+    let mut client = spawned.attach(output()).await;
+    let Err(Error::Refused(failure)) = soon(spawned.shim.start(None, Vec::new())).await else { panic!() };
+    assert_eq!(failure.kind, Kind::ExecutableNotFound);
+    assert_eq!(failure.message, r#"exec: "no-such-program": executable file not found in $PATH"#);
+    assert_eq!(read_all(&mut client).await, "");
+    assert_eq!(spawned.event().await, None);
+    assert!(!spawned.container.has_cgroup());
+    assert_eq!(spawned.container.exit_record(), None);
+}
+
+#[tokio::test]
+async fn a_directory_is_not_a_program() {
+    let spawned = Container::new(["/etc"]).spawn();
+    let Err(Error::Refused(failure)) = soon(spawned.shim.start(None, Vec::new())).await else { panic!() };
+    assert_eq!(failure.kind, Kind::ExecutableNotRunnable);
+}
+
+#[tokio::test]
+async fn a_daemon_that_dies_before_start_leaves_nothing() {
+    let spawned = Container::new(["true"]).spawn();
+    assert_eq!(soon(spawned.shim.state()).await.unwrap().status, Status::Created);
+    spawned.shim.abandon();
+    let container = spawned.container;
+    let bundle = container.bundle();
+    eventually("the shim's end", || !bundle.join("shim.sock").exists()).await;
+    eventually("the cgroup's end", || !container.has_cgroup()).await;
+}
+
+#[tokio::test]
+async fn a_process_that_outlives_the_first_one_is_killed_without_a_pid_namespace() {
+    let mut spawned = Container::new(["sh", "-c", "sleep 1000 & echo started"])
+        .edit(|spec| {
+            spec["linux"]["namespaces"]
+                .as_array_mut()
+                .unwrap()
+                .retain(|namespace| namespace["type"] != "pid");
+        })
+        .start()
+        .await;
+    assert_eq!(spawned.exited().await.exit_code, 0);
+    assert_eq!(spawned.container.log_text(), "started\n");
+    assert!(!spawned.container.has_cgroup());
+}
+
+#[tokio::test]
+async fn paused_processes_stand_still() {
+    let mut spawned = Container::new(["sh", "-c", "while true; do echo x; sleep 0.01; done"]).start().await;
+    soon(spawned.shim.pause()).await.unwrap();
+    assert_eq!(soon(spawned.shim.state()).await.unwrap().status, Status::Paused);
+    assert!(
+        matches!(soon(spawned.shim.pause()).await, Err(Error::Refused(failure)) if failure.kind == Kind::Conflict)
+    );
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let before = spawned.container.log_text().len();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert_eq!(spawned.container.log_text().len(), before);
+    soon(spawned.shim.unpause()).await.unwrap();
+    let container = &spawned.container;
+    eventually("more output", || container.log_text().len() > before).await;
+    soon(spawned.shim.signal_all(9)).await.unwrap();
+    assert_eq!(spawned.exited().await.exit_code, 137);
+}
+
+#[tokio::test]
+async fn want_of_memory_is_noted() {
+    let mut spawned = Container::new(["dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1"])
+        .edit(|spec| {
+            spec["linux"]["resources"] =
+                serde_json::json!({ "memory": { "limit": 20 << 20, "swap": 20 << 20 } });
+            spec["mounts"].as_array_mut().unwrap().push(serde_json::json!(
+                { "destination": "/dev/zero", "type": "bind", "source": "/dev/zero", "options": ["bind"] }));
+            spec["mounts"].as_array_mut().unwrap().push(serde_json::json!(
+                { "destination": "/dev/null", "type": "bind", "source": "/dev/null", "options": ["bind"] }));
+        })
+        .start()
+        .await;
+    let mut noticed = false;
+    let record = loop {
+        match spawned.event().await {
+            Some(Event::Exited(record)) => break record,
+            Some(Event::OutOfMemory) => noticed = true,
+            event => panic!("{event:?}"),
+        }
+    };
+    assert_eq!((record.exit_code, record.oom_killed, noticed), (137, true, true));
+}
+
+#[tokio::test]
+async fn a_shims_private_memory_is_small() {
+    let spawned = Container::new(["sleep", "1000"]).start().await;
+    let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", spawned.shim_pid())).unwrap();
+    let private: u64 = rollup
+        .lines()
+        .filter(|line| line.starts_with("Private_Dirty:"))
+        .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+        .sum();
+    assert!(private < 1500, "{private} KiB\n{rollup}");
+    soon(spawned.shim.signal(9, None)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_dead_shim_leaves_is_reclaimed() {
+    let mut spawned = Container::new(["sleep", "1000"]).start().await;
+    assert_eq!(soon(spawned.shim.processes()).await.unwrap().len(), 1);
+    let pid = rustix::process::Pid::from_raw(spawned.shim_pid()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(spawned.event().await, None);
+    assert!(soon(spawned.shim.state()).await.is_err());
+    let bundle = spawned.container.bundle();
+    tokio::task::spawn_blocking(move || barge_shim::client::reclaim(&bundle)).await.unwrap().unwrap();
+    assert!(!spawned.container.has_cgroup());
+    assert!(Shim::connect(&spawned.container.bundle()).is_err());
+}
