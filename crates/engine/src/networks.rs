@@ -1,20 +1,77 @@
-//! What containers join: the default bridge, host and none, and the endpoints of running containers.
+//! What containers join: the default bridge, host and none, bridges that users make, and the endpoints of running
+//! containers.
+//!
+//! ```text
+//! DATA_ROOT/networks/ID.json     a network's definition; endpoints live in memory and in the runs' bundles
+//! ```
 //!
 //! `containers/start.rs` calls [`Networks::build`] on a blocking thread beside the shim's start, and
-//! [`Networks::tear_down`] when the container has ended or its start failed. What `build` made is kept in the
-//! container's document as [`Attachment`]s, so that a later daemon can take it over ([`Networks::restore`]).
+//! [`Networks::tear_down`] when the container has ended or its start failed. What `build` made is kept beside the
+//! container's bundle as [`Attachment`]s, so that a later daemon can take it over ([`Networks::restore`]).
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use barge_api::networks::EndpointSettings;
+use barge_network::ipam::{Pool, SubnetPool};
+use barge_network::{Bridges, Endpoint, Network as Definition};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+mod build;
+mod connect;
+mod create;
+mod document;
+mod list;
+mod open;
+mod remove;
+mod restore;
+mod subnets;
+
+pub use connect::Running;
+use document::Document;
+
+/// The network that containers join if they name none.
+pub const DEFAULT: &str = "bridge";
+
+/// The networks that every engine has; they can't be removed, nor others have their names.
+pub const PREDEFINED: [&str; 3] = [DEFAULT, "host", "none"];
 
 /// All networks of one engine.
-pub struct Networks {}
+pub struct Networks {
+    dir: PathBuf,
+    driver: Bridges,
+    pools: Vec<SubnetPool>,
+    default_binding: std::net::IpAddr,
+    /// By ID. Held for look-ups and changes in memory only, but while a network is made or removed: two of those
+    /// must not choose the same subnet.
+    entries: RwLock<BTreeMap<String, Arc<Entry>>>,
+}
+
+/// One network and who is in it.
+struct Entry {
+    document: Document,
+    /// `None` for host and none, which are no network of ours.
+    bridge: Option<Bridge>,
+    /// By container ID.
+    members: Mutex<BTreeMap<String, Member>>,
+}
+
+/// What a bridge network has beyond its document.
+struct Bridge {
+    definition: Definition,
+    pool: Mutex<Pool>,
+}
+
+/// A container in a network, as `network inspect` tells it.
+#[derive(Clone, Default)]
+struct Member {
+    name: String,
+    settings: EndpointSettings,
+}
 
 /// What a container that starts wants of the network. `host` and `container:X` never get here; `none` comes with
 /// no endpoints.
@@ -50,7 +107,7 @@ pub struct Sandbox {
     pub attachments: Vec<Attachment>,
 }
 
-/// One endpoint of a running container; lives in its `container.json`.
+/// One endpoint of a running container; lives in its bundle.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Attachment {
     /// The name the container knows the network by, the key in `NetworkSettings.Networks`.
@@ -59,39 +116,100 @@ pub struct Attachment {
     pub settings: EndpointSettings,
     /// Published ports of this endpoint, `PORT/PROTO` to where they are bound.
     pub ports: barge_api::containers::PortMap,
+    /// The container's name at its start.
+    #[serde(default)]
+    container_name: String,
+    /// What the driver made; `None` on `none`.
+    #[serde(default)]
+    endpoint: Option<Endpoint>,
 }
 
 impl Networks {
-    /// Reads `DATA_ROOT/networks` and brings the default bridge up (or defers that to the first `build`).
-    pub fn open(config: &Config) -> Result<Self> {
-        let _ = config;
-        Ok(Self {})
-    }
-
     /// Checks at create time that a network exists; the 404 text is `network NAME not found`.
     pub fn check(&self, name: &str) -> Result<()> {
-        let _ = name;
-        Ok(())
+        self.find(name).map(drop)
     }
 
-    /// Makes namespace, endpoints and published ports, and tells `connect` events. Blocks. On failure it has
-    /// removed what it made.
-    pub fn build(&self, engine: &crate::Engine, request: &SandboxRequest) -> Result<Sandbox> {
-        let _ = (engine, request);
-        Err(crate::Error::not_implemented("networks"))
+    /// The ID of a network, by name or ID.
+    pub fn id(&self, name: &str) -> Result<String> {
+        self.find(name).map(|entry| entry.document.id.clone())
     }
 
-    /// Takes the endpoints of a container that has ended down again, with `disconnect` events. Blocks; parts that
-    /// are gone already are no error.
-    pub fn tear_down(&self, engine: &crate::Engine, container: &str, attachments: &[Attachment]) -> Result<()> {
-        let _ = (engine, container, attachments);
-        Ok(())
+    /// A container has a new name, for `network inspect`.
+    pub fn rename(&self, container: &str, name: &str) {
+        for entry in self.entries().values() {
+            if let Some(member) = entry.members().get_mut(container) {
+                member.name = name.to_owned();
+            }
+        }
     }
 
-    /// After a restart of the daemon: the endpoints of containers that still run are taken over (addresses
-    /// reserved, rules and veths put back where missing), all others of ours are removed. Blocks.
-    pub fn restore(&self, running: &[(String, Vec<Attachment>)]) -> Result<()> {
-        let _ = running;
-        Ok(())
+    /// Everything on the host that will keep containers from being reached, in words, for `info`. Blocks shortly.
+    pub fn warnings(&self) -> Vec<String> {
+        use barge_network::Driver;
+        self.driver.obstacles()
+    }
+
+    /// Finds a network by its ID, its name or the unambiguous start of its ID, in that order.
+    fn find(&self, wanted: &str) -> Result<Arc<Entry>> {
+        let missing = || Error::not_found(format!("network {wanted} not found"));
+        if wanted.is_empty() {
+            return Err(missing());
+        }
+        let entries = self.entries();
+        let named = || entries.values().find(|entry| entry.document.name == wanted);
+        if let Some(entry) = entries.get(wanted).or_else(named) {
+            return Ok(Arc::clone(entry));
+        }
+        let matching: Vec<_> =
+            entries.range(wanted.to_owned()..).take_while(|(id, _)| id.starts_with(wanted)).collect();
+        match matching.as_slice() {
+            [] => Err(missing()),
+            [(_, entry)] => Ok(Arc::clone(entry)),
+            several => Err(Error::invalid(format!(
+                "network {wanted} is ambiguous ({} matches found on ID prefix)",
+                several.len()
+            ))),
+        }
+    }
+
+    fn entries(&self) -> RwLockReadGuard<'_, BTreeMap<String, Arc<Entry>>> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entries_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Arc<Entry>>> {
+        self.entries.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl Entry {
+    fn members(&self) -> MutexGuard<'_, BTreeMap<String, Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_default(&self) -> bool {
+        self.document.name == DEFAULT
+    }
+}
+
+impl Bridge {
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether every engine has a network of that name.
+fn is_predefined(name: &str) -> bool {
+    PREDEFINED.contains(&name)
+}
+
+/// 64 random hex digits.
+fn random_id() -> Result<String> {
+    let bytes: [u8; 32] = ring::rand::generate(&ring::rand::SystemRandom::new())
+        .map_err(|_| Error::system("the system has no random numbers"))?
+        .expose();
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests;

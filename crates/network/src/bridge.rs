@@ -63,6 +63,13 @@ impl Bridges {
         socket.routes().map_err(|source| Error::RouteList { source })
     }
 
+    /// Whether the host has an interface of that name.
+    pub fn has_interface(name: &str) -> Result<bool> {
+        let mut socket = open_socket()?;
+        let found = socket.find_link(name).map_err(|source| Error::LinkList { source })?;
+        Ok(found.is_some())
+    }
+
     /// The index of the network's bridge, set up if this driver has not seen it.
     fn bridge_index(&self, network: &Network) -> Result<u32> {
         let mut held = self.held();

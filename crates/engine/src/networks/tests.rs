@@ -1,0 +1,3 @@
+//! What is decided without touching the host.
+
+use super::*;
