@@ -201,7 +201,8 @@ pub(crate) fn explain(error: &TlsError) -> String {
         TlsError::InvalidMessage(InvalidMessage::InvalidContentType) => {
             "http: server gave HTTP response to HTTPS client".to_owned()
         }
-        TlsError::InvalidCertificate(CertificateError::UnknownIssuer) => {
+        // A signature that does not verify: another authority of the same name.
+        TlsError::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
             invalid("certificate signed by unknown authority".to_owned())
         }
         TlsError::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {

@@ -276,7 +276,7 @@ fn explain(url: &Url, error: &reqwest::Error, connecting: bool) -> String {
         let deepest = std::iter::successors(error.source(), |error| (*error).source()).last();
         return deepest.map_or_else(|| error.to_string(), ToString::to_string);
     };
-    if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+    if let Some(tls) = tls_error(io) {
         return tls::explain(tls);
     }
     let words = match io.kind() {
@@ -291,6 +291,17 @@ fn explain(url: &Url, error: &reqwest::Error, connecting: bool) -> String {
         _ => return io.to_string(),
     };
     if connecting { format!("{}: connect: {words}", dialed()) } else { format!("read tcp: {words}") }
+}
+
+/// The TLS error in an I/O error, however often that was wrapped.
+fn tls_error(mut io: &io::Error) -> Option<&rustls::Error> {
+    loop {
+        let inner = io.get_ref()?;
+        match inner.downcast_ref::<rustls::Error>() {
+            Some(tls) => return Some(tls),
+            None => io = inner.downcast_ref::<io::Error>()?,
+        }
+    }
 }
 
 /// The whole body, refused beyond `limit` bytes.
