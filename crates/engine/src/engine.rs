@@ -34,7 +34,7 @@ impl Engine {
         let engine = Arc::new(Self {
             containers: Containers::new(),
             execs: Execs::new(),
-            images: Images::new(),
+            images: Images::open(&config)?,
             networks: Networks::open(&config)?,
             volumes: Volumes::open(&config.data_root)?,
             events: Events::new(),
