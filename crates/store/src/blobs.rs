@@ -120,6 +120,19 @@ impl Blobs {
         sync_directory(&self.0.blobs)
     }
 
+    /// Gives the file `scratch` of this store, whose content hashes to `digest`, that name.
+    pub(crate) fn adopt(&self, scratch: &Path, digest: &Digest) -> Result<()> {
+        let path = self.path(digest);
+        let file = File::open(scratch).on("open", scratch)?;
+        rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(0o644)).on("change mode of", scratch)?;
+        file.sync_data().on("sync", scratch)?;
+        // Linked, not renamed: the scratch file may be wanted under another name as well.
+        match fs::hard_link(scratch, &path) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e).on("link to", &path),
+            _ => sync_directory(&self.0.blobs),
+        }
+    }
+
     /// Begins to take in the blob `digest`, after the bytes that an earlier, interrupted try has left.
     /// Waits while another thread takes in the same blob. If the blob is here (by then), the ingest is
     /// [complete](Ingest::is_complete) at once.

@@ -108,6 +108,16 @@ impl Collector {
         Lease(Arc::clone(self))
     }
 
+    /// Has blobs removed, unless something uses them by the time no lease is held.
+    pub(crate) fn consider_blobs(&self, blobs: impl IntoIterator<Item = Digest>) {
+        self.state().blobs.extend(blobs);
+    }
+
+    /// Has layers (chain ids) removed, unless something uses them by the time no lease is held.
+    pub(crate) fn consider_layers(&self, layers: impl IntoIterator<Item = Digest>) {
+        self.state().layers.extend(layers);
+    }
+
     /// Removes what only the images that are gone have used. Gives the layers, topmost first.
     pub(crate) fn forget(&self, gone: impl Iterator<Item = Record>) -> Result<Vec<Digest>> {
         let mut state = self.state();

@@ -34,7 +34,7 @@ mod tree;
 mod writeback;
 mod xattrs;
 
-pub use archive::{Import, Loaded};
+pub use archive::{Import, Loaded, Packed};
 pub use blobs::{Blobs, Ingest};
 pub use error::{Error, Result};
 pub use gc::{Lease, Reclaimed};

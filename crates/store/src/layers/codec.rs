@@ -37,19 +37,31 @@ pub(crate) fn check_media_type(media_type: &str) -> Result<()> {
 pub(crate) fn decoder<'a>(compressed: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let (start, compressed) = peek(compressed)?;
     let whole = BufReader::with_capacity(BUFFER, io::Cursor::new(start.clone()).chain(compressed));
-    if start.starts_with(&GZIP) {
-        return Ok(Box::new(MultiGzDecoder::new(whole)));
-    }
-    let skippable = start.len() == 4 && start[0] & 0xf0 == 0x50 && start[1..] == ZSTD_SKIPPABLE;
-    if start.starts_with(&ZSTD) || skippable {
-        return Ok(Box::new(zstd::stream::read::Decoder::with_buffer(whole)?));
-    }
-    Ok(Box::new(whole))
+    Ok(match compression(&start) {
+        Compression::Gzip => Box::new(MultiGzDecoder::new(whole)),
+        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(whole)?),
+        Compression::Plain => Box::new(whole),
+    })
 }
 
-/// Whether content that begins so is compressed in a way that [`decoder`] undoes.
-pub(crate) fn is_gzip(start: &[u8]) -> bool {
-    start.starts_with(&GZIP)
+/// A compression that layers come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+/// How content that begins with these four bytes is compressed.
+pub(crate) fn compression(start: &[u8]) -> Compression {
+    let skippable = start.len() == 4 && start[0] & 0xf0 == 0x50 && start[1..] == ZSTD_SKIPPABLE;
+    if start.starts_with(&GZIP) {
+        Compression::Gzip
+    } else if start.starts_with(&ZSTD) || skippable {
+        Compression::Zstd
+    } else {
+        Compression::Plain
+    }
 }
 
 fn peek<R: Read>(mut source: R) -> io::Result<(Vec<u8>, R)> {
