@@ -100,32 +100,37 @@ impl Streams {
         self.watch_clients(poller);
     }
 
-    /// Copies what the process has written, as long as every client keeps up.
-    pub(crate) fn on_output(&mut self, poller: &Poller, which: u32, buffer: &mut [u8]) {
+    /// Copies what the process has written, as long as every client keeps up. True when there may be more at once.
+    pub(crate) fn on_output(&mut self, poller: &Poller, which: u32, buffer: &mut [u8]) -> bool {
+        let more = self.copy_output(poller, which, buffer);
+        self.watch_outputs(poller);
+        more
+    }
+
+    fn copy_output(&mut self, poller: &Poller, which: u32, buffer: &mut [u8]) -> bool {
         let stream = if which == 0 { Stream::Stdout } else { Stream::Stderr };
         for _ in 0..TURN {
-            let Some(index) = self.outputs.iter().position(|output| output.stream == stream) else { return };
             if self.is_held(stream) {
-                break;
+                return false;
             }
+            let Some(index) = self.outputs.iter().position(|output| output.stream == stream) else {
+                return false;
+            };
             match rustix::io::read(&self.outputs[index].fd, &mut buffer[..]) {
-                Ok(read) if read > 0 => {
-                    self.spread(poller, stream, &buffer[..read]);
-                    if read < buffer.len() {
-                        break;
-                    }
-                }
-                Err(Errno::AGAIN | Errno::INTR) => break,
+                Ok(read) if read > 0 => self.spread(poller, stream, &buffer[..read]),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return false,
                 // The end; for a terminal whose last user has gone it is EIO.
                 Ok(_) | Err(_) => {
                     let output = self.outputs.swap_remove(index);
                     if output.watched {
                         poller.delete(&output.fd);
                     }
+                    return false;
                 }
             }
         }
-        self.watch_outputs(poller);
+        true
     }
 
     /// The process's standard input takes bytes again.
@@ -175,7 +180,7 @@ impl Streams {
                 self.input.write(poller, client.held());
                 // Docker closes the process's input once, and otherwise ends the session of the client.
                 if self.stdin == Stdin::Once && !self.terminal {
-                    self.input.close(poller);
+                    self.input.close();
                 } else {
                     client.close_when_flushed();
                 }
@@ -197,9 +202,9 @@ impl Streams {
     }
 
     /// Closes the process's standard input; a terminal has no way to.
-    pub(crate) fn close_stdin(&mut self, poller: &Poller) {
+    pub(crate) fn close_stdin(&mut self) {
         if !self.terminal {
-            self.input.close(poller);
+            self.input.close();
         }
     }
 
@@ -213,7 +218,9 @@ impl Streams {
         for which in 0..2 {
             // A process that isn't of the container may hold the other end and write for ever: a bounded number.
             for _ in 0..16 {
-                self.on_output(poller, which, buffer);
+                if !self.on_output(poller, which, buffer) {
+                    break;
+                }
             }
         }
         self.outputs.is_empty()

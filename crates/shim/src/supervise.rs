@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use barge_oci::runtime_spec::{LinuxNamespaceType, Spec};
+use barge_oci::runtime_spec::{LinuxNamespace, LinuxNamespaceType, Spec};
 use barge_runtime::{Cgroup, Prepared};
 use barge_sys::signal::SignalFd;
 use jiff::Timestamp;
@@ -78,15 +78,22 @@ struct Supervisor {
     controls: Vec<Control>,
     next_control: u32,
     phase: Phase,
-    /// Whether the container's processes die with its first one: it has a pid namespace of its own.
-    dies_as_one: bool,
-    terminal: bool,
+    plan: Plan,
     streams: Streams,
     execs: Vec<ExecTask>,
     next_process: u32,
     /// Sockets that keep the container's ports reserved.
     held: Vec<OwnedFd>,
     buffer: Box<[u8]>,
+}
+
+/// What the shim itself needs of the specification.
+#[derive(Debug, Clone, Copy, Default)]
+struct Plan {
+    /// The container has a terminal instead of pipes.
+    terminal: bool,
+    /// Its processes die with its first one: it has a pid namespace of its own.
+    dies_as_one: bool,
 }
 
 /// Where the container is in its life.
@@ -137,17 +144,19 @@ impl Supervisor {
             [Signal::CHILD, Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT].map(Signal::as_raw);
         let signals = SignalFd::block(&watched).map_err(|source| watch_failed("signals", source))?;
         let config = Config::load(&bundle)?;
-        let spec = load_spec(&bundle)?;
-        let terminal = spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
-        let dies_as_one = has_own_pids(&spec);
-        let prepared = prepare(&bundle, &config, spec).map(Box::new).map_err(Failure::from);
+        // What is wrong with the specification is the answer to Start.
+        let (plan, prepared) = match load_spec(&bundle) {
+            Ok(spec) => (Plan::of(&spec), prepare(&bundle, &config, spec)),
+            Err(error) => (Plan::default(), Err(error)),
+        };
+        let prepared = prepared.map(Box::new).map_err(Failure::from);
         let listener = barge_sys::socket::listen_seqpacket(&bundle.join("shim.sock"))
             .map_err(|source| watch_failed("shim.sock", source))?;
         replace(&bundle.join("shim.pid"), std::process::id().to_string().as_bytes())?;
         let poller = Poller::open().map_err(|source| watch_failed("events", source))?;
         let log = open_log(&config.log);
         let mut supervisor = Self {
-            streams: Streams::new(CONTAINER, config.stdin, terminal, log),
+            streams: Streams::new(CONTAINER, config.stdin, plan.terminal, log),
             bundle,
             config,
             poller,
@@ -156,8 +165,7 @@ impl Supervisor {
             controls: Vec::new(),
             next_control: 0,
             phase: Phase::Prepared(prepared),
-            dies_as_one,
-            terminal,
+            plan,
             execs: Vec::new(),
             next_process: CONTAINER + 1,
             held: Vec::new(),
@@ -193,7 +201,8 @@ impl Supervisor {
             Token::Control(number) => self.on_control(number),
             Token::Output(process, which) => {
                 if let Some((streams, poller, buffer)) = self.streams_of(process) {
-                    streams.on_output(poller, which, buffer);
+                    // What is left comes up again in the next round.
+                    let _ = streams.on_output(poller, which, buffer);
                 }
             }
             Token::Input(process) => {
@@ -278,12 +287,17 @@ pub(crate) fn cgroup_path(spec: &Spec, id: &str) -> PathBuf {
     named.unwrap_or_else(|| Path::new("/").join(id))
 }
 
-fn has_own_pids(spec: &Spec) -> bool {
-    let namespaces = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref());
-    namespaces
-        .unwrap_or_default()
-        .iter()
-        .any(|namespace| namespace.typ() == LinuxNamespaceType::Pid && namespace.path().is_none())
+impl Plan {
+    fn of(spec: &Spec) -> Self {
+        let namespaces = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref());
+        let own_pids = |namespace: &LinuxNamespace| {
+            namespace.typ() == LinuxNamespaceType::Pid && namespace.path().is_none()
+        };
+        Self {
+            terminal: spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false),
+            dies_as_one: namespaces.unwrap_or_default().iter().any(own_pids),
+        }
+    }
 }
 
 /// How long output is waited for that may still come from processes which outlive the one that is followed: Docker's 2 s.

@@ -77,8 +77,7 @@ impl Input {
     }
 
     /// Closes it once everything is written.
-    pub(super) fn close(&mut self, poller: &Poller) {
-        let _ = poller;
+    pub(super) fn close(&mut self) {
         match self {
             Self::Open(pipe) if !pipe.pending.is_empty() => pipe.closing = true,
             _ => *self = Self::Closed,

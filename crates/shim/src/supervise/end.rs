@@ -38,7 +38,7 @@ impl Supervisor {
         let Running { pid, cgroup, started_at, .. } = running;
         let (finished_at, deadline) = (Timestamp::now(), Instant::now() + DRAIN);
         // The kernel has ended a pid namespace with its first process; without one the others may live on.
-        if !self.dies_as_one
+        if !self.plan.dies_as_one
             && let Err(error) = cgroup.signal_all(Signal::KILL.as_raw())
         {
             report(&error.to_string());

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use barge_sys::signal;
+use rustix::process::Signal;
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::{Phase, Running, Supervisor};
@@ -73,7 +74,12 @@ impl Supervisor {
                 Failure::invalid(format!("signal {number} does not exist"))
             }
             _ => Failure::system(format!("send signal {number}: {error}")),
-        })
+        })?;
+        // On cgroup v1 a frozen process does not even die of SIGKILL.
+        if number == Signal::KILL.as_raw() && self.running().is_ok_and(|running| running.paused) {
+            self.unpause()?;
+        }
+        Ok(())
     }
 
     /// Sets a terminal's size. What has no terminal, or not any more, is left alone, as Docker does.
@@ -113,10 +119,10 @@ impl Supervisor {
 
     fn close_stdin(&mut self, exec: Option<&str>) -> Result<()> {
         match exec {
-            None => self.streams.close_stdin(&self.poller),
+            None => self.streams.close_stdin(),
             Some(id) => {
                 let exec = self.execs.iter_mut().find(|exec| exec.id == id).ok_or_else(|| no_exec(id))?;
-                exec.streams.close_stdin(&self.poller);
+                exec.streams.close_stdin();
             }
         }
         Ok(())

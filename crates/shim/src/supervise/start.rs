@@ -40,7 +40,7 @@ impl Supervisor {
     }
 
     fn stdio(&self) -> Result<(Stdio, Ends)> {
-        if self.terminal {
+        if self.plan.terminal {
             return Ok((Stdio::Terminal { size: self.config.console_size }, Ends::default()));
         }
         pipes(self.config.stdin).map_err(|source| Error::Stream { what: "pipes", source })

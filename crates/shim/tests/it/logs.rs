@@ -43,7 +43,7 @@ async fn jq_and_dockers_own_reader_would_accept_every_line() {
     let mut spawned = Container::new([
         "sh",
         "-c",
-        r#"printf 'tab\there <b>&\377\342\200\250 \"q\" \\ \033[0m\r\n'; head -c 40000 /bin/busybox"#,
+        r#"printf 'tab\there <b>&\377\342\200\250 "q" \\ \033[0m\r\n'; head -c 40000 /bin/busybox"#,
     ])
     .log(|config| config.attrs = [("k".to_owned(), "v".to_owned())].into())
     .start()
