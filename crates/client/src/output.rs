@@ -32,7 +32,7 @@ impl Output {
     /// [`Error::Framing`] for bytes that are no frames.
     pub async fn next(&mut self) -> Result<Option<(StreamKind, Bytes)>> {
         loop {
-            if let Some(piece) = self.buffered()? {
+            if let Some(piece) = self.ready()? {
                 return Ok(Some(piece));
             }
             self.buffer.reserve(CHUNK);
@@ -44,7 +44,11 @@ impl Output {
         }
     }
 
-    fn buffered(&mut self) -> Result<Option<(StreamKind, Bytes)>> {
+    /// The next piece if it is here already; lets a reader gather small pieces before it writes them.
+    ///
+    /// # Errors
+    /// As for [`Output::next`], but for the connection's.
+    pub fn ready(&mut self) -> Result<Option<(StreamKind, Bytes)>> {
         if self.buffer.is_empty() {
             return Ok(None);
         }
