@@ -1,0 +1,141 @@
+//! Remove: the container, its root filesystem, its log, and its own volumes if asked.
+
+use std::sync::Arc;
+
+use barge_api::events::action;
+
+use super::kill::kill_and_wait;
+use super::lifecycle::{Event, Status};
+use super::task::Owner;
+use super::{Containers, bundle};
+use crate::engine::Engine;
+use crate::error::{Error, Kind, Result};
+
+/// `DELETE /containers/{id}`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RemoveOptions {
+    pub force: bool,
+    /// Its anonymous volumes too.
+    pub volumes: bool,
+    /// Only a link, which Barge has none of.
+    pub link: bool,
+}
+
+/// What goes with a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Volumes {
+    Keep,
+    RemoveOwn,
+}
+
+impl Containers {
+    /// Removes it with its root filesystem and logs.
+    pub async fn remove(&self, _engine: &Arc<Engine>, id: &str, options: RemoveOptions) -> Result<()> {
+        let container = self.index.find(id)?;
+        if options.link {
+            return Err(Error::system("Conflict, cannot remove the default link name of the container"));
+        }
+        let within = |error: Error| match error.kind() {
+            Kind::NotFound => error,
+            _ => error.within(format!("cannot remove container {id:?}")),
+        };
+        let status = container.view().document.status.clone();
+        if status.counts_as_running() {
+            if !options.force {
+                return Err(within(refusal(&status)));
+            }
+            match kill_and_wait(&container).await {
+                // It ended by itself, or went with `--rm`.
+                Err(error) if matches!(error.kind(), Kind::Conflict | Kind::NotFound) => {}
+                other => other.map_err(|error| within(error.within("could not kill container")))?,
+            }
+        }
+        let volumes = if options.volumes { Volumes::RemoveOwn } else { Volumes::Keep };
+        match container.ask(move |owner| Box::pin(owner.remove(volumes))).await {
+            Err(error) if error.kind() == Kind::NotFound && options.force => Ok(()),
+            other => other.map_err(within),
+        }
+    }
+}
+
+fn refusal(status: &Status) -> Error {
+    match status {
+        Status::Paused(_) => Error::conflict("container is paused and must be unpaused first"),
+        other => Error::conflict(format!(
+            "container is {}: stop the container before removing or force remove",
+            other.word()
+        )),
+    }
+}
+
+impl Owner {
+    async fn remove(&mut self, volumes: Volumes) -> Result<()> {
+        if self.document.status.counts_as_running() {
+            return Err(refusal(&self.document.status));
+        }
+        self.cancel_restart();
+        self.apply(Event::RemoveAsked).await;
+        self.take_away(volumes).await
+    }
+
+    /// Removes a `--rm` container that has ended or could not be started. The state on disk still says so if the
+    /// daemon dies now, and the next one removes it.
+    pub(super) async fn remove_ended(&mut self) {
+        if self.keep {
+            return;
+        }
+        if let Err(error) = self.take_away(Volumes::RemoveOwn).await {
+            tracing::warn!(id = self.document.id, %error, "a container could not be removed");
+            self.apply(Event::RemoveAsked).await;
+            self.apply(Event::RemoveFailed(error.message().to_owned())).await;
+        }
+    }
+
+    /// Removes what there is of a container that does not run, whatever is missing already.
+    pub(super) async fn take_away(&mut self, volumes: Volumes) -> Result<()> {
+        let engine = self.engine()?;
+        self.waiting.clear();
+        let document = self.document.clone();
+        let (helper, id) = (Arc::clone(&engine), document.id.clone());
+        let erased = tokio::task::spawn_blocking(move || erase(&helper, &id)).await;
+        let erased = erased.map_err(Error::failed("removing a container"))?;
+        if let Err(error) = erased {
+            self.apply(Event::RemoveFailed(error.message().to_owned())).await;
+            return Err(error);
+        }
+        engine.containers.index.remove(&document.id, &document.name);
+        engine.execs.forget(&document.id);
+        if volumes == Volumes::RemoveOwn {
+            let (helper, own) = (Arc::clone(&engine), document.mounts.clone());
+            let removed = tokio::task::spawn_blocking(move || {
+                for name in own.iter().filter(|mount| mount.anonymous).filter_map(|mount| mount.volume()) {
+                    if let Err(error) = helper.volumes.remove_anonymous(&helper, name) {
+                        tracing::warn!(name, %error, "a volume could not be removed");
+                    }
+                }
+            });
+            let _ = removed.await;
+        }
+        self.removed = true;
+        self.publish();
+        self.announce(action::DESTROY, &[]);
+        Ok(())
+    }
+}
+
+/// Takes a container's files away. The directory goes last: as long as it is there, a new daemon knows what to remove.
+pub(super) fn erase(engine: &Engine, id: &str) -> Result<()> {
+    bundle::remove(&engine.config.bundle(id))?;
+    engine
+        .images
+        .store()
+        .snapshots()
+        .remove(id)
+        .map_err(|error| Error::system(format!("unable to remove filesystem: {error}")))?;
+    match std::fs::remove_dir_all(engine.config.containers_dir().join(id)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::system(format!("unable to remove filesystem: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
