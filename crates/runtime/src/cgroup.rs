@@ -215,6 +215,14 @@ impl Cgroup {
         }
     }
 
+    /// Whether its processes stand still by [`Cgroup::freeze`].
+    pub fn is_frozen(&self) -> bool {
+        match &self.places {
+            Places::Legacy(places) => v1::is_frozen(places),
+            Places::Unified(directory) => v2::is_frozen(directory),
+        }
+    }
+
     /// Whether the kernel has killed a process of it for want of memory.
     pub fn oom_killed(&self) -> bool {
         let file = match &self.places {

@@ -14,14 +14,17 @@
 
 pub mod cgroup;
 mod channel;
+mod command;
 mod create;
 pub mod error;
 mod exec;
 mod init;
+mod pid_one;
 mod plan;
 mod prepare;
 mod process;
 mod request;
+pub mod seal;
 mod seccomp;
 
 pub use cgroup::Cgroup;
@@ -36,8 +39,7 @@ use std::process::ExitCode;
 
 /// The command line `barge runtime …`; `args` begin after the word `runtime`.
 pub fn main(args: Vec<OsString>) -> ExitCode {
-    let _ = args;
-    todo!()
+    command::main(args)
 }
 
 /// Process 1 of a container that was asked for an init: `docker-init [-s] -- PROGRAM ARG…`.
@@ -45,6 +47,5 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 /// `args` begin after argv[0]. It runs the program as its child, forwards signals, reaps every process that is left
 /// to it, and ends with the program's exit code (128 + n for a signal).
 pub fn pid_one_main(args: Vec<OsString>) -> ExitCode {
-    let _ = args;
-    todo!()
+    pid_one::main(args)
 }

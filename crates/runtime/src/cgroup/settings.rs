@@ -106,12 +106,12 @@ fn pids_setting(limit: i64) -> Option<Setting> {
 
 fn block_v1(block: &LinuxBlockIo, out: &mut Vec<Setting>) {
     let c = "blkio";
-    for weight in block.weight().filter(|&w| w != 0) {
+    if let Some(weight) = block.weight().filter(|&w| w != 0) {
         out.push(if_present(c, "blkio.weight", weight));
         out.push(if_present(c, "blkio.bfq.weight", weight));
     }
     for device in block.weight_device().iter().flatten() {
-        for weight in device.weight() {
+        if let Some(weight) = device.weight() {
             let value = format!("{}:{} {weight}", device.major(), device.minor());
             out.push(if_present(c, "blkio.weight_device", &value));
             out.push(if_present(c, "blkio.bfq.weight_device", value));
@@ -164,7 +164,7 @@ fn memory_v2(memory: &LinuxMemory, out: &mut Vec<Setting>) -> Result<()> {
     let limit = memory.limit().filter(|&l| l != 0);
     out.extend(limit.map(|l| required("memory", "memory.max", or_max(l))));
     out.extend(memory.reservation().filter(|&r| r != 0).map(|r| required("memory", "memory.low", or_max(r))));
-    for swap in memory.swap().filter(|&s| s != 0) {
+    if let Some(swap) = memory.swap().filter(|&s| s != 0) {
         let alone = match (swap, limit) {
             (..=-1, _) => -1,
             (_, Some(limit)) if limit > 0 && swap >= limit => swap - limit,
@@ -225,12 +225,12 @@ pub(super) fn weight_from_shares(shares: u64) -> u64 {
 }
 
 fn block_v2(block: &LinuxBlockIo, out: &mut Vec<Setting>) {
-    for weight in block.weight().filter(|&w| w != 0) {
+    if let Some(weight) = block.weight().filter(|&w| w != 0) {
         out.push(if_present("io", "io.bfq.weight", weight));
         out.push(if_present("io", "io.weight", format!("default {}", io_weight(weight))));
     }
     for device in block.weight_device().iter().flatten() {
-        for weight in device.weight() {
+        if let Some(weight) = device.weight() {
             let value = format!("{}:{} {weight}", device.major(), device.minor());
             out.push(if_present("io", "io.bfq.weight", value));
         }

@@ -137,3 +137,8 @@ pub(super) fn set_frozen(places: &[Place], state: &str) -> Result<()> {
     }
     Err(failed(&file, &format!("wait for {state}"), io::Error::from(rustix::io::Errno::TIMEDOUT)))
 }
+
+pub(super) fn is_frozen(places: &[Place]) -> bool {
+    let file = place(places, "freezer").map(|directory| directory.join("freezer.state"));
+    file.and_then(|file| fs::read_to_string(file).ok()).is_some_and(|state| state.trim() != THAWED)
+}

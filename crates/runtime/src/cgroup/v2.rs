@@ -86,3 +86,7 @@ pub(super) fn set_frozen(directory: &Path, frozen: bool) -> Result<()> {
     }
     Err(failed(&events, "wait for frozen", io::Error::from(rustix::io::Errno::TIMEDOUT)))
 }
+
+pub(super) fn is_frozen(directory: &Path) -> bool {
+    fs::read_to_string(directory.join("cgroup.freeze")).is_ok_and(|text| text.trim() == "1")
+}

@@ -71,11 +71,6 @@ impl MountPlan {
         }
         Ok(Self { destination, kind, own: words.own, tree: words.tree, propagation: words.propagation })
     }
-
-    /// Whether this is a fresh filesystem over `/dev`, to be filled with the standard devices.
-    pub(crate) fn is_fresh_dev(&self) -> bool {
-        self.destination == Path::new("/dev") && matches!(self.kind, MountKind::Filesystem { .. })
-    }
 }
 
 fn bind(mount: &Mount, recursive: bool) -> Result<MountKind> {
@@ -211,7 +206,6 @@ mod tests {
         let options = vec!["mode=755".to_owned(), "size=65536k".to_owned()];
         let kind = MountKind::Filesystem { kind: "tmpfs".into(), source: "tmpfs".into(), options };
         assert_eq!(tmpfs.kind, kind);
-        assert!(tmpfs.is_fresh_dev());
 
         let bind = plan(
             r#"{"destination":"/data/./x","source":"/srv","options":["rbind","rro","noexec","rslave"]}"#,
@@ -221,7 +215,6 @@ mod tests {
         assert_eq!(bind.kind, MountKind::Bind { source: "/srv".into(), recursive: true });
         assert_eq!((bind.own.set, bind.tree.set), (attr::NOEXEC, attr::RDONLY));
         assert_eq!(bind.propagation, [Propagation { kind: flag::SLAVE, recursive: true }]);
-        assert!(!bind.is_fresh_dev());
     }
 
     #[test]

@@ -24,7 +24,6 @@ pub(crate) struct ProcessPlan {
     pub(crate) limits: Vec<LimitPlan>,
     pub(crate) no_new_privileges: bool,
     pub(crate) oom_score: Option<i32>,
-    pub(crate) terminal: bool,
     pub(crate) terminal_size: Option<(u16, u16)>,
     pub(crate) apparmor: Option<String>,
     pub(crate) io_priority: Option<(u32, u32)>,
@@ -85,7 +84,6 @@ impl ProcessPlan {
             limits: limits(process.rlimits().as_deref())?,
             no_new_privileges: process.no_new_privileges() == Some(true),
             oom_score: process.oom_score_adj(),
-            terminal: process.terminal() == Some(true),
             terminal_size: process
                 .console_size()
                 .map(|size| (clamp_u16(size.width()), clamp_u16(size.height())))

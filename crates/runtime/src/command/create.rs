@@ -1,0 +1,155 @@
+//! `create`: a container whose program waits for `start`. `run` goes the same way up to there.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use barge_oci::runtime_spec::Spec;
+use clap::Args;
+use rustix::fs::{CWD, FileType, Mode, OFlags};
+
+use super::state::{self, Container, FIFO, new_document};
+use super::streams;
+use crate::create::Created;
+use crate::error::{Error, Result};
+use crate::plan::cgroup_path;
+use crate::request::{Inputs, Request, Root, Stdio};
+use crate::{Prepared, plan};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Directory with config.json
+    #[arg(long, short, default_value = ".")]
+    pub(super) bundle: PathBuf,
+    /// Unix socket that gets the master of the terminal
+    #[arg(long)]
+    pub(super) console_socket: Option<PathBuf>,
+    /// File to write the pid to
+    #[arg(long)]
+    pub(super) pid_file: Option<PathBuf>,
+    /// Accepted for compatibility
+    #[arg(long, hide = true)]
+    no_pivot: bool,
+    /// Accepted for compatibility
+    #[arg(long, hide = true)]
+    no_new_keyring: bool,
+    /// Container
+    pub(super) id: String,
+}
+
+pub(super) fn create(root: &Path, arguments: &Arguments) -> Result<u8> {
+    let (container, created) = make(root, arguments, Start::Later)?;
+    if let Some(console) = &created.console {
+        let socket = arguments.console_socket.as_deref().ok_or_else(|| Error::Usage {
+            reason: "cannot allocate tty if runc will detach without setting console socket".into(),
+        })?;
+        streams::send_console(socket, console).inspect_err(|_| discard(&container, &created))?;
+    }
+    Ok(0)
+}
+
+/// Who starts the container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// This process.
+    Now,
+    /// Whoever writes into its FIFO.
+    Later,
+}
+
+/// Makes a container and its state. On failure nothing stays.
+pub(super) fn make(root: &Path, arguments: &Arguments, start: Start) -> Result<(Container, Created)> {
+    let bundle = fs::canonicalize(&arguments.bundle).map_err(|error| Error::File {
+        operation: "open bundle".into(),
+        path: arguments.bundle.clone(),
+        source: error.into(),
+    })?;
+    let spec = load_spec(&bundle.join("config.json"))?;
+    let directory = state::reserve(root, &arguments.id)?;
+    make_in(&directory, &bundle, arguments, spec, start).inspect_err(|_| {
+        // The first failure is what the user wants to hear of.
+        let _ = fs::remove_dir_all(&directory);
+    })
+}
+
+fn make_in(
+    directory: &Path,
+    bundle: &Path,
+    arguments: &Arguments,
+    spec: Spec,
+    start: Start,
+) -> Result<(Container, Created)> {
+    let id = arguments.id.clone();
+    let terminal = spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
+    let cgroup = cgroup_path(&spec, &id);
+    let request = Request {
+        id: id.clone(),
+        bundle: bundle.into(),
+        spec: spec.clone(),
+        root: Root::Bundle,
+        user: None,
+        seccomp_cache: directory.parent().map(|root| root.join(".seccomp")),
+    };
+    let prepared = Prepared::new(request)?;
+    let stdio = if terminal { Stdio::Terminal { size: None } } else { streams::own()? };
+    let inputs = Inputs { stdio, netns: None };
+    let created = match start {
+        Start::Now => prepared.create(inputs)?,
+        Start::Later => prepared.create_behind(inputs, make_fifo(&directory.join(FIFO))?)?,
+    };
+    let document = new_document(&id, bundle, spec, created.pid, &cgroup);
+    let saved = Container::save(directory.into(), document).and_then(|container| {
+        if let Some(file) = &arguments.pid_file {
+            write_pid(file, created.pid)?;
+        }
+        Ok(container)
+    });
+    match saved {
+        Ok(container) => Ok((container, created)),
+        Err(error) => {
+            end(&created);
+            Err(error)
+        }
+    }
+}
+
+/// Ends a container that can't be used and removes its state.
+pub(super) fn discard(container: &Container, created: &Created) {
+    end(created);
+    // The failure that led here is the one to report.
+    let _ = container.remove();
+}
+
+fn end(created: &Created) {
+    let _ = rustix::process::pidfd_send_signal(&created.pidfd, rustix::process::Signal::KILL);
+    crate::create::reap(&created.pidfd);
+    let _ = created.cgroup.remove();
+}
+
+fn load_spec(path: &Path) -> Result<Spec> {
+    let text = fs::read(path).map_err(|error| Error::File {
+        operation: "read".into(),
+        path: path.into(),
+        source: error.into(),
+    })?;
+    let spec: Spec = serde_json::from_slice(&text)
+        .map_err(|error| Error::Document { path: path.into(), reason: error.to_string() })?;
+    if !spec.version().starts_with("1.") {
+        return Err(plan::invalid("ociVersion", format!("{:?} is not supported", spec.version())));
+    }
+    Ok(spec)
+}
+
+/// Init waits at the FIFO for a byte. Both of its ends are open there, so that it sees no end of file meanwhile.
+fn make_fifo(path: &Path) -> Result<OwnedFd> {
+    rustix::fs::mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0)
+        .and_then(|()| rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()))
+        .map_err(|errno| Error::File { operation: "make".into(), path: path.into(), source: errno.into() })
+}
+
+pub(super) fn write_pid(file: &Path, pid: i32) -> Result<()> {
+    let temporary = file.with_extension("pid.tmp");
+    fs::write(&temporary, pid.to_string())
+        .and_then(|()| fs::rename(&temporary, file))
+        .map_err(|error| Error::File { operation: "write".into(), path: file.into(), source: error.into() })
+}

@@ -1,0 +1,91 @@
+//! `kill`: a signal to a container's init, or to all of its processes.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::state::{Container, Status};
+use crate::error::{Error, Result};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Signal every process of the container
+    #[arg(long, short)]
+    all: bool,
+    /// Container
+    id: String,
+    /// Name or number
+    #[arg(default_value = "SIGTERM", allow_hyphen_values = true)]
+    signal: String,
+}
+
+pub(super) fn kill(root: &Path, arguments: &Arguments) -> Result<u8> {
+    let container = Container::load(root, &arguments.id)?;
+    let signal = number(&arguments.signal)
+        .ok_or_else(|| Error::Usage { reason: format!("unknown signal {:?}", arguments.signal) })?;
+    if arguments.all {
+        container.cgroup()?.signal_all(signal)?;
+        return Ok(0);
+    }
+    match container.status() {
+        Status::Stopped => return Err(container.wrong(Status::Stopped, "kill")),
+        Status::Created | Status::Running | Status::Paused => {}
+    }
+    let pid = container.document.pid;
+    barge_sys::process::kill(pid, signal).map_err(|error| Error::Signal {
+        signal,
+        pid,
+        source: error.into(),
+    })?;
+    Ok(0)
+}
+
+const NAMES: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+    "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
+    "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+];
+const REAL_TIME: (i32, i32) = (34, 64);
+
+/// A signal by number or by name, with or without `SIG`; real-time ones as `RTMIN+3`, `RTMAX-1`.
+fn number(text: &str) -> Option<i32> {
+    if let Ok(number) = text.parse::<i32>() {
+        return (1..=REAL_TIME.1).contains(&number).then_some(number);
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    if let Some(at) = NAMES.iter().position(|known| *known == name) {
+        return i32::try_from(at).ok().map(|at| at + 1);
+    }
+    let number = match (name.strip_prefix("RTMIN"), name.strip_prefix("RTMAX")) {
+        (Some(""), _) => REAL_TIME.0,
+        (Some(rest), _) => REAL_TIME.0 + rest.strip_prefix('+')?.parse::<i32>().ok()?,
+        (_, Some("")) => REAL_TIME.1,
+        (_, Some(rest)) => REAL_TIME.1 - rest.strip_prefix('-')?.parse::<i32>().ok()?,
+        _ => return None,
+    };
+    (REAL_TIME.0..=REAL_TIME.1).contains(&number).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_names_and_numbers() {
+        let cases = [
+            ("SIGKILL", Some(9)),
+            ("term", Some(15)),
+            ("15", Some(15)),
+            ("RTMIN+3", Some(37)),
+            ("SIGRTMAX-1", Some(63)),
+            ("RTMIN+99", None),
+            ("0", None),
+            ("65", None),
+            ("FOO", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(number(text), expected, "{text}");
+        }
+    }
+}

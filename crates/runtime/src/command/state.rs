@@ -1,0 +1,263 @@
+//! `state`: what is known of a container, and the file that keeps it.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use barge_oci::runtime_spec::Spec;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+use super::{json, print as print_line};
+use crate::cgroup::Cgroup;
+use crate::error::{Error, Result};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Container
+    id: String,
+}
+
+/// Prints the state, with the fields that the runtime specification names and runc's own.
+pub(super) fn print(root: &Path, arguments: &Arguments) -> Result<u8> {
+    let container = Container::load(root, &arguments.id)?;
+    print_line(&json(&container.report())?)?;
+    Ok(0)
+}
+
+const VERSION: u32 = 1;
+
+/// `state.json`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Document {
+    pub(super) version: u32,
+    pub(super) id: String,
+    pub(super) bundle: PathBuf,
+    pub(super) rootfs: PathBuf,
+    pub(super) pid: i32,
+    /// When the process began, in ticks since boot: tells it from another with the same pid.
+    pub(super) start_time: u64,
+    pub(super) cgroup: PathBuf,
+    pub(super) created: String,
+    pub(super) spec: Spec,
+}
+
+/// A container as its state file and the kernel have it.
+#[derive(Debug)]
+pub(super) struct Container {
+    pub(super) directory: PathBuf,
+    pub(super) document: Document,
+}
+
+/// What a container is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Status {
+    Created,
+    Running,
+    Paused,
+    Stopped,
+}
+
+impl Status {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Report {
+    oci_version: String,
+    pub(super) id: String,
+    pub(super) status: Status,
+    pub(super) pid: i32,
+    pub(super) bundle: PathBuf,
+    rootfs: PathBuf,
+    pub(super) created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<std::collections::HashMap<String, String>>,
+    owner: String,
+}
+
+/// The directory of a container, whose id must be a plain name.
+pub(super) fn directory(root: &Path, id: &str) -> Result<PathBuf> {
+    let plain = !id.is_empty()
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+-.".contains(&b))
+        && !matches!(id, "." | "..");
+    if !plain {
+        return Err(Error::Usage { reason: format!("invalid container ID format: {id:?}") });
+    }
+    Ok(root.join(id))
+}
+
+/// Makes the directory of a new container.
+pub(super) fn reserve(root: &Path, id: &str) -> Result<PathBuf> {
+    let path = directory(root, id)?;
+    let failed = |source: std::io::Error| Error::File {
+        operation: "create directory".into(),
+        path: path.clone(),
+        source: source.into(),
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o711).create(root).map_err(failed)?;
+    match fs::DirBuilder::new().mode(0o700).create(&path) {
+        Ok(()) => Ok(path),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Error::Exists { id: id.into() }),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+pub(super) const FIFO: &str = "exec.fifo";
+const FILE: &str = "state.json";
+
+impl Container {
+    pub(super) fn load(root: &Path, id: &str) -> Result<Self> {
+        let directory = directory(root, id)?;
+        let path = directory.join(FILE);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(Error::NoSuchContainer { id: id.into() });
+            }
+            Err(error) => {
+                return Err(Error::File { operation: "read".into(), path, source: error.into() });
+            }
+        };
+        let document: Document = serde_json::from_slice(&text)
+            .map_err(|error| Error::Document { path: path.clone(), reason: error.to_string() })?;
+        if document.version != VERSION {
+            let reason = format!("version {} is not known", document.version);
+            return Err(Error::Document { path, reason });
+        }
+        Ok(Self { directory, document })
+    }
+
+    /// Writes the state of a new container.
+    pub(super) fn save(directory: PathBuf, document: Document) -> Result<Self> {
+        let path = directory.join(FILE);
+        let text = serde_json::to_vec(&document)
+            .map_err(|error| Error::Document { path: path.clone(), reason: error.to_string() })?;
+        let temporary = directory.join("state.json.tmp");
+        fs::write(&temporary, text)
+            .and_then(|()| fs::rename(&temporary, &path))
+            .map_err(|error| Error::File { operation: "write".into(), path, source: error.into() })?;
+        Ok(Self { directory, document })
+    }
+
+    pub(super) fn status(&self) -> Status {
+        match process(self.document.pid) {
+            Some(process) if process.start_time == self.document.start_time && !process.dead => {}
+            _ => return Status::Stopped,
+        }
+        if self.directory.join(FIFO).exists() {
+            return Status::Created;
+        }
+        match self.cgroup().map(|cgroup| cgroup.is_frozen()) {
+            Ok(true) => Status::Paused,
+            _ => Status::Running,
+        }
+    }
+
+    pub(super) fn cgroup(&self) -> Result<Cgroup> {
+        Cgroup::open(&self.document.cgroup)
+    }
+
+    pub(super) fn report(&self) -> Report {
+        let status = self.status();
+        let document = &self.document;
+        Report {
+            oci_version: document.spec.version().clone(),
+            id: document.id.clone(),
+            status,
+            pid: if status == Status::Stopped { 0 } else { document.pid },
+            bundle: document.bundle.clone(),
+            rootfs: document.rootfs.clone(),
+            created: document.created.clone(),
+            annotations: document.spec.annotations().clone(),
+            owner: String::new(),
+        }
+    }
+
+    /// The error of an operation that this status does not allow.
+    pub(super) fn wrong(&self, status: Status, operation: &str) -> Error {
+        Error::WrongStatus {
+            id: self.document.id.clone(),
+            status: status.word().into(),
+            operation: operation.into(),
+        }
+    }
+
+    /// Removes the cgroup, then the state. Both are tried; the first failure is returned.
+    pub(super) fn remove(&self) -> Result<()> {
+        let cgroup = self.cgroup().and_then(|cgroup| cgroup.remove());
+        let directory = fs::remove_dir_all(&self.directory).map_err(|error| Error::File {
+            operation: "remove".into(),
+            path: self.directory.clone(),
+            source: error.into(),
+        });
+        cgroup.and(directory)
+    }
+}
+
+pub(super) fn new_document(id: &str, bundle: &Path, spec: Spec, pid: i32, cgroup: &Path) -> Document {
+    let rootfs = spec.root().as_ref().map(|root| bundle.join(root.path())).unwrap_or_default();
+    Document {
+        version: VERSION,
+        id: id.into(),
+        bundle: bundle.into(),
+        rootfs,
+        pid,
+        start_time: process(pid).map_or(0, |process| process.start_time),
+        cgroup: cgroup.into(),
+        created: jiff::Timestamp::now().to_string(),
+        spec,
+    }
+}
+
+struct ProcessStat {
+    start_time: u64,
+    dead: bool,
+}
+
+/// What proc_pid_stat(5) says. The name, which may contain anything, ends with the last parenthesis.
+fn process(pid: i32) -> Option<ProcessStat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let dead = matches!(fields.next()?, "Z" | "X" | "x");
+    Some(ProcessStat { start_time: fields.nth(18)?.parse().ok()?, dead })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_plain_names() {
+        for (id, good) in [
+            ("web-1", true),
+            ("a.b_c+d", true),
+            ("..", false),
+            (".", false),
+            ("", false),
+            ("a/b", false),
+            ("a b", false),
+        ] {
+            assert_eq!(directory(Path::new("/r"), id).is_ok(), good, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn this_process_is_alive_and_has_a_start() {
+        let own = process(std::process::id() as i32).unwrap();
+        assert!(!own.dead && own.start_time > 0);
+        assert!(process(i32::MAX).is_none());
+    }
+}
