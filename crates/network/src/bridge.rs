@@ -20,6 +20,7 @@ use barge_sys::netlink;
 use ipnet::Ipv4Net;
 use netlink_packet_route::link::InfoBridgePort;
 
+use crate::conntrack;
 use crate::driver::Driver;
 use crate::error::{Error, Result};
 use crate::firewall::Firewall;
@@ -171,6 +172,10 @@ impl Bridges {
         self.ensure_table()?;
         if !endpoint.spec.ports.is_empty() {
             self.firewall.publish(network, endpoint)?;
+            // Advice from a table that others use too: the port works without for all who come new.
+            if let Err(error) = conntrack::forget_udp(&endpoint.spec.ports) {
+                tracing::warn!(%error, "connections to a published port were not forgotten");
+            }
         }
         Ok(())
     }
@@ -301,8 +306,8 @@ fn configure_inside(network: &Network, spec: &EndpointSpec, netns: BorrowedFd<'_
     socket.set_up(&Setup { index: link.index, address, gateway }).map_err(failed)
 }
 
-/// Makes the bridge treat the port as the network asks. That depends on whether bridged packets
-/// pass the IP firewall (`br_netfilter`), which is the host's choice:
+/// Makes the bridge treat the port as the network asks, once its inner end is up. What is asked
+/// depends on whether bridged packets pass the IP firewall (`br_netfilter`), the host's choice:
 ///
 /// - They do: one for a published port gets its new destination while it is still a frame on
 ///   the bridge, and may have to leave by the port that it came from (hairpin). Neighbours that
@@ -310,17 +315,20 @@ fn configure_inside(network: &Network, spec: &EndpointSpec, netns: BorrowedFd<'_
 /// - They don't: nothing but the bridge itself can keep neighbours apart. Packets for published
 ///   ports go through the host's IP layer, to which isolation does not apply.
 fn adapt_port(network: &Network, veth: &str) -> Result<()> {
+    let failed = |source| Error::AdaptPort { link: veth.to_owned(), source };
+    let mut socket = open_socket()?;
+    // Ports, and a bridge that got its first one, send nothing until the kernel's link watch
+    // has seen that they have a carrier now, in its own time: the first packet is lost and
+    // repeated after a second. Asking for a link makes it look at once (since 6.8).
+    let link = socket.find_link(veth).map_err(failed)?;
+    socket.find_link(&network.bridge).map_err(failed)?;
+    let Some(link) = link else { return Err(Error::InterfaceMissing { interface: veth.to_owned() }) };
     let behaviour = match (sysctl::is_on("net/bridge/bridge-nf-call-iptables"), network.icc) {
         (true, _) => InfoBridgePort::HairpinMode(true),
         (false, false) => InfoBridgePort::Isolated(true),
         (false, true) => return Ok(()),
     };
-    let failed = |source| Error::AdaptPort { link: veth.to_owned(), source };
-    let mut socket = open_socket()?;
-    match socket.find_link(veth).map_err(failed)? {
-        Some(link) => socket.set_port(link.index, behaviour).map_err(failed),
-        None => Err(Error::InterfaceMissing { interface: veth.to_owned() }),
-    }
+    socket.set_port(link.index, behaviour).map_err(failed)
 }
 
 /// After a restart: strangers leave the bridge, and lost ports come back to it.

@@ -13,6 +13,7 @@
 
 pub mod address;
 pub mod bridge;
+mod conntrack;
 pub mod driver;
 mod error;
 pub mod firewall;

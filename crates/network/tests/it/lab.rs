@@ -68,8 +68,11 @@ impl Lab {
             ip("addr add 192.0.2.2/24 dev eth0");
             ip("link set eth0 up");
             ip("link set lo up");
+            ip("link show dev eth0");
         })
         .expect("enter the outside");
+        // Makes the kernel see the carrier now; until then the first packets are dropped.
+        ip("link show dev uplink");
         Self { driver: Bridges::open(TABLE).expect("driver"), outside }
     }
 

@@ -1,7 +1,8 @@
 //! Published ports, from every side.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use barge_network::{Driver, Network};
 use barge_sys::netns;
@@ -39,6 +40,31 @@ fn udp_from_outside_and_loopback() {
         assert_eq!(ask_udp_from(lab.outside.as_fd(), HOST, 5353).expect("outside"), IpAddr::from(OUTSIDE));
         assert_eq!(ask_udp_from(host.as_fd(), LOOPBACK, 5353).expect("loopback"), network().gateway);
         assert!(get_from(lab.outside.as_fd(), HOST, 5353).is_err(), "tcp was not published");
+    });
+}
+
+/// Such a client is common: a log or metrics sender. It never pauses long enough to be forgotten.
+#[test]
+fn a_udp_client_that_never_stops_reaches_each_new_owner_of_the_port() {
+    on_a_host(|lab| {
+        let network = network();
+        let client = netns::within(lab.outside.as_fd(), || UdpSocket::bind("0.0.0.0:7777"))
+            .expect("enter")
+            .expect("bind");
+        client.set_read_timeout(Some(Duration::from_millis(400))).expect("timeout");
+        client.connect((HOST, 5353)).expect("connect");
+        let ask = || {
+            client.send(b"who am I")?;
+            client.recv(&mut [0; 64])
+        };
+        assert!(ask().is_err(), "nobody there yet");
+        for last in [2, 3] {
+            let container = lab.container(&network, last, &[udp(5353, 53)]);
+            lab::serve_udp(container.netns.as_fd(), 53);
+            // The refusal of an earlier packet may be told first.
+            assert!(ask().or_else(|_| ask()).is_ok(), "owner {last}");
+            lab.driver.leave(&network, &container.endpoint).expect("leave");
+        }
     });
 }
 
