@@ -133,7 +133,7 @@ struct Ended {
 impl Supervisor {
     /// All that happens before the first packet is read.
     fn boot(bundle: PathBuf) -> Result<Self> {
-        let bundle = fs::canonicalize(&bundle).map_err(|source| Error::Read { path: bundle, source })?;
+        let bundle = std::path::absolute(&bundle).map_err(|source| Error::Read { path: bundle, source })?;
         let first = take_stdin()?;
         // Already the leader of a session when started by hand.
         let _ = rustix::process::setsid();

@@ -152,6 +152,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn where_the_output_was_cut_does_not_show(
             pieces in proptest::collection::vec(

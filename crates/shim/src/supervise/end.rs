@@ -50,20 +50,19 @@ impl Supervisor {
     pub(super) fn advance(&mut self) {
         self.advance_execs();
         let now = Instant::now();
-        match &self.phase {
-            Phase::Ended(ended) => {
-                let overdue = now >= ended.deadline;
-                let drained = self.streams.drain(&self.poller, &mut self.buffer);
-                let quiet = drained && !self.execs.iter().any(ExecTask::is_unfinished);
-                if overdue && !drained {
-                    self.streams.cut_off(&self.poller, &mut self.buffer);
-                }
-                if overdue || quiet {
-                    self.conclude();
-                }
+        if let Phase::Ended(ended) = &self.phase {
+            let overdue = now >= ended.deadline;
+            let drained = self.streams.drain(&self.poller, &mut self.buffer);
+            let quiet = drained && !self.execs.iter().any(ExecTask::is_unfinished);
+            if overdue && !drained {
+                self.streams.cut_off(&self.poller, &mut self.buffer);
             }
-            Phase::Reported { until } if now >= *until || !self.has_clients() => self.phase = Phase::Over,
-            _ => {}
+            if overdue || quiet {
+                self.conclude();
+            }
+        }
+        if matches!(self.phase, Phase::Reported { until } if now >= until || !self.has_clients()) {
+            self.phase = Phase::Over;
         }
     }
 

@@ -246,8 +246,11 @@ pub(crate) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("{what} did not come true in 10 s");
 }
 
-/// The program that cargo builds beside the tests.
+/// The program that cargo builds beside the tests, or the one to be measured in its place.
 fn program() -> PathBuf {
+    if let Some(program) = std::env::var_os("BARGE_SHIM") {
+        return PathBuf::from(program);
+    }
     let test = std::env::current_exe().unwrap();
     test.parent().and_then(Path::parent).unwrap().join("examples/barge-shim")
 }

@@ -1,6 +1,7 @@
 //! From the spawn of a shim to its exit record, and the ways in which this can fail.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use barge_shim::{Error, Event, Kind, Shim, Status};
 
@@ -19,7 +20,9 @@ async fn a_container_runs_and_its_end_is_on_record() {
     assert_eq!((record.pid, record.exit_code, record.oom_killed), (started.pid, 7, false));
     assert!(record.started_at <= record.finished_at);
     assert_eq!(spawned.container.exit_record(), Some(record));
+    let begun = Instant::now();
     assert_eq!(spawned.event().await, None);
+    assert!(begun.elapsed() < Duration::from_secs(5), "the shim waits for clients that have read everything");
     assert!(!spawned.container.has_cgroup());
     assert!(!spawned.container.bundle().join("shim.sock").exists());
     assert_eq!(spawned.shim_log(), "");
