@@ -71,8 +71,10 @@ impl Store {
     /// # Errors
     /// Fails if the archive is not valid; images before the failure may have been taken in.
     pub fn load(&self, reader: impl Read, progress: &dyn Fn(u64)) -> Result<Vec<Loaded>> {
-        let _lease = self.lease();
-        load::load(self, reader, progress)
+        let lease = self.lease();
+        let loaded = load::load(self, reader, progress);
+        let released = lease.release();
+        loaded.and_then(|loaded| released.map(|()| loaded))
     }
 
     /// Makes an image with one layer from a tar of a root file system (plain or compressed).
@@ -80,7 +82,13 @@ impl Store {
     /// # Errors
     /// Fails if the tar is not valid or cannot be written.
     pub fn import(&self, reader: impl Read, import: Import) -> Result<Image> {
-        let _lease = self.lease();
+        let lease = self.lease();
+        let image = self.import_leased(reader, import);
+        let released = lease.release();
+        image.and_then(|image| released.map(|()| image))
+    }
+
+    fn import_leased(&self, reader: impl Read, import: Import) -> Result<Image> {
         let layer = self.pack(reader)?;
         self.collector().consider_blobs([layer.descriptor.digest]);
         self.collector().consider_layers([layer.diff_id]);

@@ -44,7 +44,10 @@ pub struct Reclaimed {
 /// here, kept until the image that needs it is recorded.
 #[derive(Debug)]
 #[must_use]
-pub struct Lease(Arc<Collector>);
+pub struct Lease {
+    collector: Arc<Collector>,
+    ended: bool,
+}
 
 /// Knows what is in use, and removes the rest.
 #[derive(Debug)]
@@ -105,7 +108,7 @@ impl Collector {
 
     pub(crate) fn hold(self: &Arc<Self>) -> Lease {
         self.state().leases += 1;
-        Lease(Arc::clone(self))
+        Lease { collector: Arc::clone(self), ended: false }
     }
 
     /// Has blobs removed, unless something uses them by the time no lease is held.
@@ -222,11 +225,29 @@ impl Collector {
     }
 }
 
+impl Lease {
+    /// As dropping it, but waits until what was given up meanwhile has been removed.
+    ///
+    /// # Errors
+    /// Fails if something cannot be removed; it is when the store is opened the next time.
+    pub fn release(mut self) -> Result<()> {
+        self.ended = true;
+        self.end()?.remove().map(drop)
+    }
+
+    fn end(&self) -> Result<Swept> {
+        let mut state = self.collector.state();
+        state.leases -= 1;
+        self.collector.sweep(state)
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.leases -= 1;
-        let swept = match self.0.sweep(state) {
+        if self.ended {
+            return;
+        }
+        let swept = match self.end() {
             Ok(swept) if swept.is_empty() => return,
             Ok(swept) => swept,
             Err(error) => return tracing::warn!(%error, "unused content stays behind"),
@@ -236,7 +257,7 @@ impl Drop for Lease {
                 tracing::warn!(%error, "unused content stays behind");
             }
         });
-        let mut background = self.0.background.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut background = self.collector.background.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(thread) = thread
             && let Some(before) = background.replace(thread)
         {

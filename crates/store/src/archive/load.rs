@@ -17,7 +17,7 @@ use crate::tar::read::Entries;
 use crate::{ImageId, Store};
 use barge_oci::image_config::MAX_CONFIG;
 use barge_oci::manifest::{MAX_DOCUMENT, Parsed, media_type, parse};
-use barge_oci::{Descriptor, Digest, Hasher, ImageConfig, Manifest, Platform, Reference, chain_ids};
+use barge_oci::{Descriptor, Digest, Hasher, ImageConfig, Platform, Reference, chain_ids};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Write};

@@ -50,26 +50,7 @@ pub(super) fn save(store: &Store, names: &[String], writer: impl Write) -> Resul
 fn choose(store: &Store, names: &[String]) -> Result<Vec<Chosen>> {
     let mut chosen: BTreeMap<Digest, Chosen> = BTreeMap::new();
     for name in names {
-        let mut found = Vec::new();
-        if let Ok(reference) = Reference::parse_named(name)
-            && reference.tag().is_none()
-            && reference.digest().is_none()
-        {
-            for image in store.images().list() {
-                let tags = image.tags.iter().filter(|tag| tag.repository() == reference);
-                found.extend(tags.cloned().map(Some));
-            }
-        } else {
-            found.extend(Reference::parse_named(name).ok().filter(|name| name.tag().is_some()).map(Some));
-        }
-        if found.is_empty() {
-            found.push(None);
-        }
-        for tag in found {
-            let asked = tag.as_ref().map_or_else(|| name.clone(), Reference::to_string);
-            let image = store.images().resolve(&asked)?;
-            // An id may look like a name: the tag counts only if the image has it.
-            let tag = tag.filter(|tag| image.tags.contains(tag));
+        for (image, tag) in meant(store, name)? {
             let slot = match chosen.entry(image.manifest) {
                 std::collections::btree_map::Entry::Occupied(slot) => slot.into_mut(),
                 std::collections::btree_map::Entry::Vacant(slot) => {
@@ -81,6 +62,27 @@ fn choose(store: &Store, names: &[String]) -> Result<Vec<Chosen>> {
         }
     }
     Ok(chosen.into_values().collect())
+}
+
+/// The images that one name means, and the tag that each was named by.
+fn meant(store: &Store, name: &str) -> Result<Vec<(Image, Option<Reference>)>> {
+    let reference = Reference::parse_named(name).ok();
+    if let Some(reference) = reference.as_ref().filter(|name| name.tag().is_none() && name.digest().is_none())
+    {
+        let mut found = Vec::new();
+        for tag in store.images().list().into_iter().flat_map(|image| image.tags) {
+            if tag.repository() == *reference {
+                found.push((store.images().resolve(&tag.to_string())?, Some(tag)));
+            }
+        }
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    let image = store.images().resolve(name)?;
+    // An id can look like a name: the tag counts only if the image has it.
+    let tag = reference.filter(|tag| image.tags.contains(tag));
+    Ok(vec![(image, tag)])
 }
 
 fn read_manifest(store: &Store, digest: &Digest) -> Result<Manifest> {

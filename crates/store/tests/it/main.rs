@@ -1,0 +1,10 @@
+//! The store on the real kernel: overlay, extended attributes and device nodes need root and a disk file system.
+
+mod apply;
+mod archive;
+mod blobs;
+mod hostile;
+mod images;
+mod roundtrip;
+mod snapshots;
+mod support;
