@@ -27,6 +27,8 @@ use jiff::Timestamp;
 use crate::error::{Error, Result};
 use document::Document;
 
+pub use remove::Missing;
+
 /// The only driver.
 pub const LOCAL: &str = "local";
 
