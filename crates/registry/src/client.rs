@@ -23,6 +23,7 @@ struct Inner {
     tokens: Tokens,
     downloads: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
+    unpackers: Arc<Semaphore>,
     busy: Mutex<HashMap<Digest, Weak<AsyncMutex<()>>>>,
 }
 
@@ -34,6 +35,8 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let downloads = Arc::new(Semaphore::new(config.max_concurrent_downloads.max(1)));
         let uploads = Arc::new(Semaphore::new(config.max_concurrent_uploads.max(1)));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let unpackers = Arc::new(Semaphore::new(cores.max(config.max_concurrent_downloads)));
         Self {
             inner: Arc::new(Inner {
                 transport: Transport::new(config),
@@ -41,6 +44,7 @@ impl Client {
                 tokens: Tokens::default(),
                 downloads,
                 uploads,
+                unpackers,
                 busy: Mutex::default(),
             }),
         }
@@ -69,6 +73,11 @@ impl Client {
 
     pub(crate) fn uploads(&self) -> Arc<Semaphore> {
         Arc::clone(&self.inner.uploads)
+    }
+
+    /// Unpacking needs buffers and a processor, so there is no use in more at once than either allows.
+    pub(crate) fn unpackers(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.inner.unpackers)
     }
 
     /// Waits until no other operation of this process works on the blob, and keeps others away until dropped.

@@ -78,9 +78,6 @@ impl Client {
             match attempt.await {
                 Ok(pulled) => return Ok(pulled),
                 Err(error) => {
-                    if error.kind() == Kind::Unreachable {
-                        self.endpoints().forget(&candidate);
-                    }
                     if error.kind() == Kind::Local || candidate.role == Role::Upstream {
                         return Err(error);
                     }

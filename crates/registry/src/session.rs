@@ -30,6 +30,7 @@ pub(crate) enum Access {
 /// A repository on a host that answered.
 pub(crate) struct Session {
     client: Client,
+    candidate: Candidate,
     endpoint: Endpoint,
     repository: String,
     credentials: Option<Credentials>,
@@ -62,6 +63,7 @@ impl Session {
         };
         Ok(Self {
             client: client.clone(),
+            candidate: candidate.clone(),
             endpoint,
             repository: repository.to_owned(),
             credentials: credentials.filter(|credentials| !credentials.is_empty()),
@@ -114,7 +116,12 @@ impl Session {
     }
 
     async fn send_with(&self, ask: Ask, authorization: Option<HeaderValue>) -> Result<Response> {
-        self.client.transport().send(ask, authorization, self.endpoint.verification).await
+        let sent = self.client.transport().send(ask, authorization, self.endpoint.verification).await;
+        if let Err(Error::Unreachable { .. }) = sent {
+            // What was learned of the host may be true no more.
+            self.client.endpoints().forget(&self.candidate);
+        }
+        sent
     }
 
     /// Takes the challenges of a 401 for those to meet; false if there are none.

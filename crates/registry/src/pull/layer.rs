@@ -126,9 +126,25 @@ impl Pull {
         reader: impl std::io::Read + Send + 'static,
         downloaded: Arc<AtomicBool>,
     ) -> JoinHandle<Result<()>> {
+        let work = self.apply(layer, reader, downloaded);
+        let unpackers = self.session.client().unpackers();
+        tokio::spawn(async move {
+            // The download does not wait for this: it goes to the disk, and is read from there.
+            let _permit = unpackers.acquire_owned().await;
+            let applied = tokio::task::spawn_blocking(work).await;
+            applied.unwrap_or(Err(Error::Interrupted { doing: "unpacking a layer" }))
+        })
+    }
+
+    fn apply<R: std::io::Read + Send + 'static>(
+        &self,
+        layer: &Layer,
+        reader: R,
+        downloaded: Arc<AtomicBool>,
+    ) -> impl FnOnce() -> Result<()> + Send + use<R> {
         let (store, lease, layer) = (self.store.clone(), Arc::clone(&self.lease), layer.clone());
         let meter = Mutex::new(Meter::new(&self.progress, &layer.id()));
-        tokio::task::spawn_blocking(move || {
+        move || {
             let total = layer.descriptor.size;
             let show = |current: u64| {
                 // Until all of it is there, the download is what is shown.
@@ -142,7 +158,7 @@ impl Pull {
             let applied = store.layers().apply(reader, media_type, &diff_id, &layer.chain, &show);
             drop(lease);
             applied.map_err(|source| Error::Store { doing: "failed to register layer", source })
-        })
+        }
     }
 }
 
