@@ -46,6 +46,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 
 pub use changes::Changes;
+pub use load::Verbosity;
 pub use messages::Messages;
 
 /// A request's body as it comes in, or an answer's as it goes out.

@@ -36,7 +36,8 @@ impl Images {
             images_deleted.extend(self.prune_one(engine, &image).await);
         }
         let store = self.store.clone();
-        blocking("collecting garbage", move || store.collect_garbage(ORPHAN_AGE).map_err(refusal::store)).await?;
+        blocking("collecting garbage", move || store.collect_garbage(ORPHAN_AGE).map_err(refusal::store))
+            .await?;
         let space_reclaimed = before.saturating_sub(self.used_bytes().await?);
         let attributes = BTreeMap::from([("reclaimed".to_owned(), space_reclaimed.to_string())]);
         engine.events.publish(EventType::Image, action::PRUNE, "", attributes);
@@ -48,7 +49,10 @@ impl Images {
         let mut unused = Vec::new();
         for image in self.store.images().list() {
             let is_step = image.tags.is_empty() && !self.store.images().children(&image.id).is_empty();
-            if filter.includes(&image) && !is_step && engine.containers.users_of_image(&image.id.to_string()).is_empty() {
+            if filter.includes(&image)
+                && !is_step
+                && engine.containers.users_of_image(&image.id.to_string()).is_empty()
+            {
                 unused.push(image);
             }
         }

@@ -24,10 +24,13 @@ impl Images {
         let engine = Arc::clone(engine);
         Messages::start(|sink| async move {
             let job = Job { engine, sink, platform, credentials };
-            if reference.tag().is_some() || reference.digest().is_some() {
-                return job.one(&reference).await;
+            if builtin::is_hello(&reference.to_string()) {
+                job.hello(&reference).await
+            } else if reference.tag().is_some() || reference.digest().is_some() {
+                job.one(&reference).await
+            } else {
+                job.all(&reference).await
             }
-            job.all(&reference).await
         })
         .await
     }
@@ -74,9 +77,6 @@ impl Job {
     }
 
     async fn one(&self, reference: &Reference) -> Result<()> {
-        if builtin::is_hello(&reference.to_string()) {
-            return self.hello(reference).await;
-        }
         let (progress, mut events) = Progress::channel();
         let images = &self.engine.images;
         let pull = async {
@@ -115,6 +115,7 @@ impl Job {
     }
 
     async fn hello(&self, reference: &Reference) -> Result<()> {
+        let reference = reference.with_tag("latest").map_err(refusal::invalid_reference)?;
         let name = reference.familiar();
         let there = self.engine.images.store.images().resolve(&name).is_ok();
         let image = self.engine.images.resolve(&name).await?;

@@ -64,16 +64,15 @@ impl Removal<'_> {
     /// Takes a name away. True if none is left, so that the image goes, too.
     async fn name(&mut self, image: &Image, name: &str) -> Result<bool> {
         let parsed = Reference::parse_normalized(name).map_err(refusal::invalid_reference)?;
-        let users = self.users(&image.id);
-        if let Some((container, _)) = users.first() {
-            if !self.options.force && is_single_reference(image) {
-                return Err(Error::conflict(format!(
-                    "conflict: unable to remove repository reference {:?} (must force) - container {} is using its referenced image {}",
-                    parsed.familiar(),
-                    short(container),
-                    image.id.short()
-                )));
-            }
+        let keeps = !self.options.force && is_single_reference(image);
+        if let Some((container, _)) = self.users(&image.id).first().filter(|_| keeps) {
+            return Err(Error::conflict(format!(
+                "conflict: unable to remove repository reference {:?} (must force) - container {} is using its \
+                 referenced image {}",
+                parsed.familiar(),
+                short(container),
+                image.id.short()
+            )));
         }
         self.untag(image.id, &parsed).await?;
         let Some(left) = self.images.store.images().find(&image.id) else { return Ok(false) };

@@ -6,6 +6,7 @@
 mod attach;
 mod exec;
 mod harness;
+mod images;
 mod lifecycle;
 mod logs;
 mod refusals;
