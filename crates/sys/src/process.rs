@@ -100,16 +100,31 @@ fn null_terminated(strings: &[&CStr]) -> Vec<*const c_char> {
 
 /// Gives every signal its default action and blocks none, as a new program expects it.
 pub fn reset_signals() -> io::Result<()> {
-    for signal in 1..=libc::SIGRTMAX() {
+    for signal in 1..=LAST_SIGNAL {
         reset_signal(signal);
     }
     crate::signal::unblock_all()
 }
 
-/// Gives one signal its default action; the kernel keeps some (`SIGKILL`, the C library's own) as they are.
+const LAST_SIGNAL: i32 = 64;
+
+/// Gives one signal its default action; the kernel keeps `SIGKILL` and `SIGSTOP` as they are. The C library's
+/// `signal` would leave out the two that it uses itself.
 fn reset_signal(signal: i32) {
-    // SAFETY: SIG_DFL installs no handler of ours, so there is no code that a signal could run.
-    unsafe { libc::signal(signal, libc::SIG_DFL) };
+    const SET_SIZE: usize = 8;
+    // SIG_DFL, no flags, no restorer, empty mask: all zero, on every architecture.
+    let default = [0u64; 4];
+    // SAFETY: SIG_DFL installs no handler of ours, so there is no code that a signal could run; the kernel reads its
+    // `struct sigaction`, which is at most as long as the array.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            default.as_ptr(),
+            std::ptr::null_mut::<libc::c_void>(),
+            SET_SIZE,
+        )
+    };
 }
 
 /// Sends any signal, real-time ones included, to a process (or, as `kill(2)` has it, a group when `pid` is negative).

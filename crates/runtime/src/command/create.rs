@@ -17,6 +17,8 @@ use crate::request::{Inputs, Request, Root, Stdio};
 use crate::{Prepared, plan};
 
 #[derive(Debug, Args)]
+// `run` takes these among its own, and clap wants every group's name once.
+#[group(skip)]
 pub(super) struct Arguments {
     /// Directory with config.json
     #[arg(long, short, default_value = ".")]

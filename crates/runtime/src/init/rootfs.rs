@@ -15,7 +15,7 @@ use std::path::Path;
 
 use barge_sys::mount::{Change, Reach, attr, flag, set_attributes};
 use barge_sys::overlay::{self, Layers};
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags};
 
@@ -109,9 +109,11 @@ fn make_working_directory(root: &RootDirectory, directory: &Path) -> Result<()> 
 /// one, from where it is removed: no directory for it is needed (pivot_root(2), NOTES).
 fn pivot(root: &RootDirectory) -> Result<()> {
     let failed = |errno: Errno| Error::PivotRoot { source: errno.into() };
+    let old = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
     rustix::process::fchdir(root.fd()).map_err(failed)?;
     rustix::process::pivot_root(".", ".").map_err(failed)?;
-    // Nothing of what follows may reach the host through a mount that is still shared with it.
+    rustix::process::fchdir(&old).map_err(failed)?;
+    // The removal must not reach the host through a mount that is still shared with it.
     propagate(".", Propagation { kind: flag::SLAVE, recursive: true })?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(failed)?;
     rustix::process::chdir("/").map_err(failed)
@@ -120,12 +122,7 @@ fn pivot(root: &RootDirectory) -> Result<()> {
 fn finish_root(plan: &Plan) -> Result<()> {
     if plan.root.read_only {
         let failed = |source: Errno| Error::ReadOnly { path: "/".into(), source: source.into() };
-        let root = rustix::fs::open(
-            "/",
-            rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
-            rustix::fs::Mode::empty(),
-        )
-        .map_err(failed)?;
+        let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
         let change = Change { set: attr::RDONLY, ..Change::default() };
         set_attributes(root.as_fd(), Reach::Mount, change)
             .map_err(|error| Error::ReadOnly { path: "/".into(), source: error.into() })?;

@@ -1,0 +1,74 @@
+//! More processes in a running container.
+
+use serde_json::json;
+
+use crate::bundle::Bundle;
+
+#[test]
+fn a_process_joins_everything_of_the_container() {
+    let bundle = Bundle::shell("sleep 100").set("/linux/resources/pids", json!({"limit": 50}));
+    bundle.start();
+    let text = bundle
+        .exec(&["sh", "-c", "hostname; ls /proc/1/exe > /dev/null && readlink /proc/1/exe; cat /proc/self/cgroup | grep -c barge-it; echo $$"])
+        .good();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[..2], ["inside", "/bin/busybox"], "{text}");
+    assert_ne!(lines[2], "0");
+    assert_ne!(lines[3], "1");
+    let mine =
+        bundle.exec(&["sh", "-c", "for n in mnt net ipc uts pid cgroup; do readlink /proc/self/ns/$n; done"]);
+    let inits =
+        bundle.exec(&["sh", "-c", "for n in mnt net ipc uts pid cgroup; do readlink /proc/1/ns/$n; done"]);
+    assert_eq!(mine.good(), inits.good());
+}
+
+#[test]
+fn it_has_its_own_user_directory_and_environment() {
+    let bundle = Bundle::shell("sleep 100");
+    bundle.start();
+    let run = |flags: &[&str], script: &str| {
+        let all: Vec<&str> =
+            ["exec"].iter().chain(flags).chain(&[bundle.id.as_str(), "sh", "-c", script]).copied().collect();
+        bundle.command(&all)
+    };
+    assert_eq!(run(&["--user", "app"], "id -u; id -G; echo $HOME").good(), "1000\n1001 2002\n/home/app\n");
+    assert_eq!(run(&["--cwd", "/tmp", "--env", "A=1"], "pwd; echo $A").good(), "/tmp\n1\n");
+    assert!(run(&["--user", "ghost"], "true").bad().contains("unable to find user ghost"));
+    assert_eq!(run(&[], "exit 42").code, 42);
+    assert_eq!(run(&[], "kill -9 $$").code, 137);
+}
+
+#[test]
+fn failures_are_told_like_those_of_init() {
+    let bundle = Bundle::shell("sleep 100");
+    bundle.start();
+    for (program, words) in [
+        ("nope", r#"exec: "nope": executable file not found in $PATH"#),
+        ("/etc", r#"exec: "/etc": is a directory"#),
+    ] {
+        assert!(bundle.exec(&[program]).bad().contains(words));
+    }
+}
+
+#[test]
+fn rights_and_seccomp_hold_for_it_too() {
+    let bundle = Bundle::shell("sleep 100").set(
+        "/linux/seccomp",
+        json!({"defaultAction": "SCMP_ACT_ALLOW",
+               "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1}]}),
+    );
+    bundle.start();
+    let text = bundle.exec(&[
+        "sh",
+        "-c",
+        "mkdir /tmp/x || echo refused; grep -E '^(CapEff|Seccomp:)' /proc/self/status",
+    ]);
+    assert_eq!(text.good(), "refused\nCapEff:\t00000000a80425fb\nSeccomp:\t2\n");
+}
+
+#[test]
+fn a_stopped_container_takes_none() {
+    let bundle = Bundle::shell("true");
+    bundle.run().good();
+    assert!(bundle.exec(&["true"]).bad().contains("does not exist"));
+}

@@ -1,0 +1,18 @@
+//! The runtime on the real kernel: root, a busybox root filesystem, real cgroups and namespaces.
+//!
+//! Every test has a bundle of its own (`bundle.rs`), removed with all it made when the test ends.
+
+mod attacks;
+mod bundle;
+mod cgroups;
+mod devices;
+mod errors;
+mod exec;
+mod identity;
+mod lifecycle;
+mod mounts;
+mod namespaces;
+mod overlay;
+mod pid_one;
+mod seccomp;
+mod terminal;
