@@ -181,6 +181,10 @@ impl Index {
 
 /// What a document with a manifest's or index's media type turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, taken apart at once: a box would only be in the way"
+)]
 pub enum Parsed {
     /// One image.
     Manifest(Manifest),

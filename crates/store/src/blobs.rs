@@ -128,7 +128,7 @@ impl Blobs {
         file.sync_data().on("sync", scratch)?;
         // Linked, not renamed: the scratch file may be wanted under another name as well.
         match fs::hard_link(scratch, &path) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e).on("link to", &path),
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e).on("link to", &path),
             _ => sync_directory(&self.0.blobs),
         }
     }

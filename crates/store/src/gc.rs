@@ -194,6 +194,7 @@ impl Collector {
             blobs.extend(record.names.digests.iter().filter_map(|name| name.digest()));
             layers.extend(&record.chain);
         }
+        blobs.extend(self.index.left_out());
         layers.extend(self.chains.lock().values().flatten());
         (blobs, layers)
     }

@@ -21,7 +21,8 @@ use barge_oci::manifest::{MAX_DOCUMENT, Parsed, media_type, parse};
 use barge_oci::{Descriptor, Digest, ImageConfig, Manifest, Reference, chain_ids};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -62,6 +63,14 @@ pub(crate) struct Index {
     path: PathBuf,
     records: RwLock<Arc<Records>>,
     writer: Mutex<()>,
+    left_out: Vec<LeftOut>,
+}
+
+/// An entry that is no image that can be used: damaged, or put there by another tool. It is kept.
+#[derive(Debug)]
+struct LeftOut {
+    descriptor: Descriptor,
+    blobs: Vec<Digest>,
 }
 
 /// `index.json`.
@@ -82,22 +91,24 @@ impl Index {
         let mut records = Records::new();
         let document: Option<Document> = document::load(&path)?;
         let mut suspects = layers.suspects()?;
+        let mut left_out = Vec::new();
         for descriptor in document.iter().flat_map(|document| &document.manifests) {
-            if !records.contains_key(&descriptor.digest) {
-                match heal::load(&descriptor.digest, &mut suspects, blobs, layers) {
-                    Ok(record) => records.insert(descriptor.digest, record),
+            let record = match records.entry(descriptor.digest) {
+                Entry::Occupied(slot) => slot.into_mut(),
+                Entry::Vacant(slot) => match heal::load(&descriptor.digest, &mut suspects, blobs, layers) {
+                    Ok(record) => slot.insert(record),
                     Err(error) => {
                         tracing::warn!(manifest = %descriptor.digest, %error, "image left out");
+                        left_out.push(LeftOut::new(descriptor, blobs));
                         continue;
                     }
-                };
-            }
-            if let Some(record) = records.get_mut(&descriptor.digest) {
-                record.names.add(descriptor);
-            }
+                },
+            };
+            record.names.add(descriptor);
         }
         heal::trust_the_rest(&suspects, layers)?;
-        let index = Self { path, records: RwLock::new(Arc::new(records)), writer: Mutex::new(()) };
+        let (records, writer) = (RwLock::new(Arc::new(records)), Mutex::new(()));
+        let index = Self { path, records, writer, left_out };
         if document.is_none() {
             index.write(&Records::new())?;
         }
@@ -119,14 +130,36 @@ impl Index {
         Ok(result)
     }
 
+    /// The blobs of entries that cannot be used, but are kept.
+    pub(crate) fn left_out(&self) -> impl Iterator<Item = &Digest> {
+        self.left_out.iter().flat_map(|left_out| &left_out.blobs)
+    }
+
     fn write(&self, records: &Records) -> Result<()> {
+        let left_out = self.left_out.iter().map(|left_out| &left_out.descriptor);
+        let left_out = left_out.filter(|descriptor| !records.contains_key(&descriptor.digest)).cloned();
         let document = Document {
             schema_version: 2,
             media_type: media_type::OCI_INDEX.to_owned(),
-            manifests: records.values().flat_map(Record::descriptors).collect(),
+            manifests: records.values().flat_map(Record::descriptors).chain(left_out).collect(),
             annotations: [(VERSION.to_owned(), "1".to_owned())].into(),
         };
         document::replace(&self.path, &document, Durability::PowerCut)
+    }
+}
+
+impl LeftOut {
+    fn new(descriptor: &Descriptor, blobs: &Blobs) -> Self {
+        let document = blobs.read(&descriptor.digest, MAX_DOCUMENT).ok();
+        let named = match document.and_then(|bytes| parse(&bytes, "").ok()) {
+            Some(Parsed::Manifest(manifest)) => {
+                manifest.layers.iter().chain([&manifest.config]).map(|blob| blob.digest).collect()
+            }
+            Some(Parsed::Index(index)) => index.manifests.iter().map(|inner| inner.digest).collect(),
+            None => Vec::new(),
+        };
+        let blobs = [descriptor.digest].into_iter().chain(named).collect();
+        Self { descriptor: descriptor.clone(), blobs }
     }
 }
 

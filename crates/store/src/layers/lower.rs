@@ -27,7 +27,7 @@ impl Lower {
 
     /// What a merged view shows at `path` (clean; empty is the root).
     pub(super) fn find(&self, path: &[u8]) -> io::Result<Option<Found>> {
-        let mut directories = self.0.iter().map(|path| open_root(path)).collect::<io::Result<Vec<_>>>()?;
+        let mut directories = self.0.iter().map(open_root).collect::<io::Result<Vec<_>>>()?;
         if path.is_empty() {
             return directories.into_iter().next().map(|root| found(root, b".")).transpose();
         }

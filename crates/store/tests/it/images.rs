@@ -26,7 +26,7 @@ fn an_image_is_found_by_name_and_id_also_after_a_restart() {
         let found = fixture.store.images().resolve(text).unwrap_or_else(|e| panic!("{text}: {e}"));
         assert_eq!(found.id, image.id);
         assert_eq!(found.tags, [name("busybox")]);
-        assert_eq!(found.repo_digests, [by_digest.clone()]);
+        assert_eq!(found.repo_digests, std::slice::from_ref(&by_digest));
         assert_eq!(found.size, 1);
     }
     for text in ["nope", "busybox:1", &Digest::sha256_of(b"").to_string()] {

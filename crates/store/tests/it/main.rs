@@ -1,4 +1,5 @@
 //! The store on the real kernel: overlay, extended attributes and device nodes need root and a disk file system.
+#![allow(clippy::unwrap_used)]
 
 mod apply;
 mod archive;
