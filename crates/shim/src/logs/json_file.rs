@@ -113,8 +113,9 @@ impl Sink {
         let written = self.file.write_all(&self.batch);
         match written {
             Ok(()) => self.size += self.batch.len() as u64,
-            // A full disk must not leave half an entry for the next one to be glued to.
-            Err(_) => self.file.set_len(self.size)?,
+            // A full disk must not leave half an entry for the next one to be glued to. If even that fails, a
+            // reader skips the line.
+            Err(_) => drop(self.file.set_len(self.size)),
         }
         self.batch.clear();
         self.batch.shrink_to(BATCH);

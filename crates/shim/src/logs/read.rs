@@ -259,3 +259,56 @@ fn open_if_there(path: &Path) -> io::Result<Option<File>> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::json_file::JsonFile;
+    use super::super::{Driver, Stream};
+    use super::*;
+    use crate::config::JsonFileConfig;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn what_was_written_is_read_back(
+            pieces in proptest::collection::vec(
+                (any::<bool>(), proptest::collection::vec(any::<u8>(), 0..100)), 0..20),
+            max_size in proptest::option::of(1_u64..2000),
+        ) {
+            let directory = tempfile::tempdir().unwrap();
+            let config = JsonFileConfig {
+                path: directory.path().join("log"), max_size, max_file: 100, ..JsonFileConfig::default()
+            };
+            let mut log = JsonFile::open(&config).unwrap();
+            let mut wanted = [Vec::new(), Vec::new()];
+            for (is_error, piece) in &pieces {
+                let stream = if *is_error { Stream::Stderr } else { Stream::Stdout };
+                log.write(stream, piece).unwrap();
+                wanted[usize::from(*is_error)].extend_from_slice(piece);
+            }
+            log.close().unwrap();
+            let mut reader = Reader::open(&config.path, Query::default()).unwrap();
+            let mut read = [Vec::new(), Vec::new()];
+            while let Some(entry) = reader.next().unwrap() {
+                read[usize::from(entry.stream == Stream::Stderr)].extend(entry.line);
+            }
+            // Each byte that is not UTF-8 comes back as U+FFFD.
+            let lossy = |bytes: &Vec<u8>| -> Vec<u8> {
+                let texts = bytes.utf8_chunks();
+                texts.flat_map(|c| [c.valid().to_owned(), "\u{fffd}".repeat(c.invalid().len())]).collect::<String>().into()
+            };
+            prop_assert_eq!(read, [lossy(&wanted[0]), lossy(&wanted[1])]);
+        }
+
+        #[test]
+        fn any_file_can_be_read(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("log");
+            fs::write(&path, bytes).unwrap();
+            let mut reader = Reader::open(&path, Query { tail: Some(3), ..Query::default() }).unwrap();
+            while reader.next().unwrap().is_some() {}
+        }
+    }
+}

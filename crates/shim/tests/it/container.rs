@@ -52,6 +52,14 @@ impl Container {
         Self { directory, config, spec, cgroup }
     }
 
+    /// One whose bundle another process made; it is this one's to take away.
+    pub(crate) fn found(bundle: &Path) -> Self {
+        let config = Config::load(bundle).unwrap();
+        let cgroup = format!("/barge-test/{}", config.id);
+        let directory = bundle.parent().unwrap().to_owned();
+        Self { directory, config, spec: json!({}), cgroup }
+    }
+
     /// The container's standard input.
     pub(crate) fn stdin(mut self, stdin: Stdin) -> Self {
         self.config.stdin = stdin;

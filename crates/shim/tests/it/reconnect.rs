@@ -1,5 +1,8 @@
 //! Daemons go and come back; the container does not notice.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
 use barge_shim::{Event, Exec, Shim, Status, Stdin};
 
 use crate::container::{Container, eventually, everything, process, read_until, send, soon};
@@ -71,4 +74,58 @@ async fn a_malformed_packet_ends_only_its_own_connection() {
     assert_eq!(soon(spawned.shim.state()).await.unwrap().status, Status::Running);
     soon(spawned.shim.signal(9, None)).await.unwrap();
     spawned.exited().await;
+}
+
+/// The daemon of the test below, in a process of its own.
+#[tokio::test]
+#[ignore = "a role that another test plays"]
+async fn a_daemon_to_be_killed() {
+    let spawned = Container::new(["sh", "-c", "echo begun; read line; echo got $line; exit 5"])
+        .stdin(Stdin::Once)
+        .start()
+        .await;
+    println!("\nBUNDLE={}", spawned.container.bundle().display());
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn killing_the_daemon_and_its_whole_process_group_costs_nothing() {
+    use std::os::unix::process::CommandExt;
+    let mut daemon = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "reconnect::a_daemon_to_be_killed", "--ignored", "--nocapture"])
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(daemon.stdout.take().unwrap()).lines();
+    let bundle = lines.map_while(Result::ok).find_map(|line| Some(line.strip_prefix("BUNDLE=")?.to_owned()));
+    let bundle = std::path::PathBuf::from(bundle.unwrap());
+    let group = rustix::process::Pid::from_raw(i32::try_from(daemon.id()).unwrap()).unwrap();
+    rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+    daemon.wait().unwrap();
+
+    let container = Container::found(&bundle);
+    let (shim, mut events) = Shim::connect(&bundle).unwrap();
+    assert_eq!(soon(shim.state()).await.unwrap().status, Status::Running);
+    assert_eq!(container.log_text(), "begun\n");
+    let (mut client, socket) = crate::container::stream_pair();
+    soon(shim.attach(everything(), socket)).await.unwrap();
+    send(&mut client, "words\n").await;
+    assert_eq!(crate::container::read_all(&mut client).await, "got words\n");
+    let Some(Event::Exited(record)) = soon(events.recv()).await else { panic!() };
+    assert_eq!(record.exit_code, 5);
+    assert_eq!(container.exit_record(), Some(record));
+    assert_eq!(container.log_text(), "begun\ngot words\n");
+}
+
+#[tokio::test]
+async fn a_shim_does_not_follow_polite_signals() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let mut spawned = Container::new(["sleep", "1000"]).start().await;
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT] {
+        kill_process(Pid::from_raw(spawned.shim_pid()).unwrap(), signal).unwrap();
+    }
+    assert_eq!(soon(spawned.shim.state()).await.unwrap().status, Status::Running);
+    soon(spawned.shim.signal(9, None)).await.unwrap();
+    assert_eq!(spawned.exited().await.exit_code, 137);
 }
