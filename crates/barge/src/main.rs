@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let name = Path::new(&called).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let arguments: Vec<OsString> = arguments.collect();
     match name.as_str() {
-        "barge-shim" => barge_shim::main(without_word(arguments, "shim")),
+        "barge-shim" => barge_shim::main(&arguments),
         "barge-runc" => barge_runtime::main(arguments),
         "docker-init" | "barge-init" => barge_runtime::pid_one_main(arguments),
         "dockerd" | "barged" => barge_daemon::main(arguments),
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
 fn by_first_word(name: &str, arguments: Vec<OsString>) -> ExitCode {
     let word = arguments.first().and_then(|word| word.to_str()).unwrap_or_default();
     match word {
-        "shim" => barge_shim::main(without_word(arguments, "shim")),
+        "shim" => barge_shim::main(&arguments),
         "runtime" => barge_runtime::main(without_word(arguments, "runtime")),
         "daemon" => barge_daemon::main(without_word(arguments, "daemon")),
         "hello" => hello::main(),
