@@ -34,7 +34,7 @@ impl DetachKeys {
             passed.extend_from_slice(&self.keys[..self.matched - shorter]);
             self.matched = shorter;
         }
-        if self.keys.first().is_some() && self.keys[self.matched] == byte {
+        if !self.keys.is_empty() && self.keys[self.matched] == byte {
             self.matched += 1;
         } else {
             passed.push(byte);
@@ -57,9 +57,12 @@ impl DetachKeys {
 mod tests {
     use super::*;
 
+    /// Keys, what is typed in pieces, what goes on to the process, whether it detaches.
+    type Case<'a> = (&'a [u8], &'a [&'a [u8]], &'a [u8], bool);
+
     #[test]
     fn the_sequence_is_found_wherever_it_is_cut_and_nothing_else_is_lost() {
-        let cases: &[(&[u8], &[&[u8]], &[u8], bool)] = &[
+        let cases: &[Case<'_>] = &[
             (b"", &[b"\x10\x11"], b"\x10\x11", false),
             (b"\x10\x11", &[b"ls\n"], b"ls\n", false),
             (b"\x10\x11", &[b"ls\x10\x11rest"], b"ls", true),

@@ -94,7 +94,10 @@ mod tests {
 
     use super::*;
 
-    fn cut(pieces: &[&[u8]]) -> Vec<(Vec<u8>, bool)> {
+    /// Bytes of a line and whether a newline ended it.
+    type Cut = (Vec<u8>, bool);
+
+    fn cut(pieces: &[&[u8]]) -> Vec<Cut> {
         let mut lines = Lines::default();
         let mut logged = Vec::new();
         let mut log = |line: Line<'_>| -> Result<(), Infallible> {
@@ -112,7 +115,7 @@ mod tests {
     fn lines_are_cut_where_docker_cuts_them() {
         let long = |n: usize| vec![b'x'; n];
         let line = |n: usize| [long(n), b"\n".to_vec()].concat();
-        let cases: Vec<(Vec<Vec<u8>>, Vec<(Vec<u8>, bool)>)> = vec![
+        let cases: Vec<(Vec<Vec<u8>>, Vec<Cut>)> = vec![
             (vec![b"a\nb\n".to_vec()], vec![(b"a".to_vec(), true), (b"b".to_vec(), true)]),
             (vec![b"\n\n".to_vec()], vec![(vec![], true), (vec![], true)]),
             (vec![b"no end".to_vec()], vec![(b"no end".to_vec(), false)]),
