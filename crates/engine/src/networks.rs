@@ -56,21 +56,14 @@ struct Entry {
     document: Document,
     /// `None` for host and none, which are no network of ours.
     bridge: Option<Bridge>,
-    /// By container ID.
-    members: Mutex<BTreeMap<String, Member>>,
+    /// What each container got here, by its ID.
+    members: Mutex<BTreeMap<String, EndpointSettings>>,
 }
 
 /// What a bridge network has beyond its document.
 struct Bridge {
     definition: Definition,
     pool: Mutex<Pool>,
-}
-
-/// A container in a network, as `network inspect` tells it.
-#[derive(Clone, Default)]
-struct Member {
-    name: String,
-    settings: EndpointSettings,
 }
 
 /// What a container that starts wants of the network. `host` and `container:X` never get here; `none` comes with
@@ -116,9 +109,6 @@ pub struct Attachment {
     pub settings: EndpointSettings,
     /// Published ports of this endpoint, `PORT/PROTO` to where they are bound.
     pub ports: barge_api::containers::PortMap,
-    /// The container's name at its start.
-    #[serde(default)]
-    container_name: String,
     /// What the driver made; `None` on `none`.
     #[serde(default)]
     endpoint: Option<Endpoint>,
@@ -133,15 +123,6 @@ impl Networks {
     /// The ID of a network, by name or ID.
     pub fn id(&self, name: &str) -> Result<String> {
         self.find(name).map(|entry| entry.document.id.clone())
-    }
-
-    /// A container has a new name, for `network inspect`.
-    pub fn rename(&self, container: &str, name: &str) {
-        for entry in self.entries().values() {
-            if let Some(member) = entry.members().get_mut(container) {
-                member.name = name.to_owned();
-            }
-        }
     }
 
     /// Everything on the host that will keep containers from being reached, in words, for `info`. Blocks shortly.
@@ -183,7 +164,7 @@ impl Networks {
 }
 
 impl Entry {
-    fn members(&self) -> MutexGuard<'_, BTreeMap<String, Member>> {
+    fn members(&self) -> MutexGuard<'_, BTreeMap<String, EndpointSettings>> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -16,7 +16,7 @@ use barge_api::networks::EndpointSettings;
 use barge_network::ports::{self, Reserved};
 use barge_network::{Driver, EndpointSpec, MacAddr, PublishedPort, sandbox};
 
-use super::{Attachment, Bridge, Entry, Member, Networks, PortRequest, Sandbox, SandboxRequest, random_id};
+use super::{Attachment, Bridge, Entry, Networks, PortRequest, Sandbox, SandboxRequest, random_id};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -153,8 +153,7 @@ impl Networks {
                 joining.name, entry.document.name
             )));
         }
-        let member = Member { name: joining.name.to_owned(), settings: EndpointSettings::default() };
-        members.insert(joining.container.to_owned(), member);
+        members.insert(joining.container.to_owned(), EndpointSettings::default());
         Ok(())
     }
 
@@ -189,12 +188,9 @@ impl Networks {
             }
         };
         let settings = settings(entry, bridge, joining, &endpoint.spec);
-        if let Some(member) = entry.members().get_mut(joining.container) {
-            member.settings = settings.clone();
-        }
+        entry.members().insert(joining.container.to_owned(), settings.clone());
         let ports = port_map(&endpoint.spec.ports);
-        let (network, container_name) = (key.to_owned(), joining.name.to_owned());
-        Ok(Attachment { network, settings, ports, container_name, endpoint: Some(endpoint) })
+        Ok(Attachment { network: key.to_owned(), settings, ports, endpoint: Some(endpoint) })
     }
 
     /// The one attachment of a container without a network.
@@ -205,10 +201,8 @@ impl Networks {
             endpoint_id: random_id()?,
             ..EndpointSettings::default()
         };
-        let member = Member { name: request.name.clone(), settings: settings.clone() };
-        entry.members().insert(request.container.clone(), member);
-        let (network, container_name) = ("none".to_owned(), request.name.clone());
-        Ok(Attachment { network, settings, ports: PortMap::new(), container_name, endpoint: None })
+        entry.members().insert(request.container.clone(), settings.clone());
+        Ok(Attachment { network: "none".to_owned(), settings, ports: PortMap::new(), endpoint: None })
     }
 
     /// Takes one endpoint down. The network may be gone, forced away while the container was in it.

@@ -19,8 +19,7 @@ use crate::error::{Error, Result};
 impl Networks {
     /// Makes a network and brings its bridge up. Blocks.
     pub fn create(&self, engine: &Engine, request: NetworkCreateRequest) -> Result<NetworkCreateResponse> {
-        check_name(&request.name)?;
-        check_kind(&request)?;
+        check(&request)?;
         let _choosing = Choosing::begin();
         // Held until the network is known: of two with one name, or one subnet, the second is refused.
         let mut entries = self.entries_mut();
@@ -45,7 +44,8 @@ impl Networks {
         Ok(NetworkCreateResponse { id, warning: String::new() })
     }
 
-    fn plan(&self, request: NetworkCreateRequest, others: &[Ipv4Net]) -> Result<Document> {
+    /// The network that a request asks for, on a subnet that overlaps with none of `others`.
+    pub(super) fn plan(&self, request: NetworkCreateRequest, others: &[Ipv4Net]) -> Result<Document> {
         let id = random_id()?;
         let ipam = request.ipam.unwrap_or_default();
         let config = match ipam.config.as_slice() {
@@ -87,6 +87,12 @@ impl Networks {
         document.bridge = Some(bridge);
         Ok(document)
     }
+}
+
+/// Refuses names that can't be and kinds that this engine does not have.
+pub(super) fn check(request: &NetworkCreateRequest) -> Result<()> {
+    check_name(&request.name)?;
+    check_kind(request)
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use barge_api::Filters;
-use barge_api::networks::{EndpointResource, Ipam, IpamConfig, Network};
+use barge_api::networks::{EndpointResource, EndpointSettings, Ipam, IpamConfig, Network};
 
 use super::document::{BridgeDocument, Document};
-use super::{Entry, Member, Networks, is_predefined};
+use super::{Entry, Networks, is_predefined};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 
 impl Networks {
@@ -37,23 +38,25 @@ impl Networks {
     }
 
     /// Everything about one, its containers too; 404 if there is none.
-    pub fn inspect(&self, name: &str) -> Result<Network> {
+    pub fn inspect(&self, engine: &Engine, name: &str) -> Result<Network> {
         let entry = self.find(name)?;
-        let containers = entry.members().iter().map(|(id, member)| (id.clone(), resource(member))).collect();
+        let members = entry.members().clone();
+        let named = |id: &String| engine.containers.name_of(id).unwrap_or_default();
+        let containers =
+            members.into_iter().map(|(id, settings)| (id.clone(), resource(named(&id), settings))).collect();
         Ok(Network { containers, ..describe(&entry.document) })
     }
 }
 
-fn resource(member: &Member) -> EndpointResource {
-    let settings = &member.settings;
+fn resource(name: String, settings: EndpointSettings) -> EndpointResource {
     let ipv4_address = match settings.ip_address.as_str() {
         "" => String::new(),
         address => format!("{address}/{}", settings.ip_prefix_len),
     };
     EndpointResource {
-        name: member.name.clone(),
-        endpoint_id: settings.endpoint_id.clone(),
-        mac_address: settings.mac_address.clone(),
+        name,
+        endpoint_id: settings.endpoint_id,
+        mac_address: settings.mac_address,
         ipv4_address,
         ipv6_address: String::new(),
     }

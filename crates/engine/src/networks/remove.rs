@@ -9,7 +9,7 @@ use barge_network::Driver;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Entry, Member, Networks, is_predefined};
+use super::{Entry, Networks, is_predefined};
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 
@@ -26,7 +26,7 @@ impl Networks {
         }
         // Under the lock nobody can join.
         let mut entries = self.entries_mut();
-        let members = active(&entry);
+        let members = active(engine, &entry);
         if !members.is_empty() {
             return Err(Error::forbidden(format!(
                 "error while removing network: network {} has active endpoints ({members})",
@@ -84,9 +84,11 @@ impl Networks {
 }
 
 /// Who is in a network, in Docker's words.
-fn active(entry: &Entry) -> String {
-    let word = |(id, member): (&String, &Member)| {
-        format!("name:\"{}\" id:\"{}\"", member.name, id.get(..12).unwrap_or(id))
+fn active(engine: &Engine, entry: &Entry) -> String {
+    let members: Vec<String> = entry.members().keys().cloned().collect();
+    let word = |id: &String| {
+        let name = engine.containers.name_of(id).unwrap_or_default();
+        format!("name:\"{name}\" id:\"{}\"", id.get(..12).unwrap_or(id))
     };
-    entry.members().iter().map(word).collect::<Vec<_>>().join(", ")
+    members.iter().map(word).collect::<Vec<_>>().join(", ")
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use barge_network::{Driver, Endpoint};
 
-use super::{Attachment, Entry, Member, Networks};
+use super::{Attachment, Entry, Networks};
 use crate::error::{Error, Result};
 
 impl Networks {
@@ -54,6 +54,5 @@ fn take_over(entry: &Entry, container: &str, attachment: &Attachment) {
             tracing::warn!(container, %error, "a running container's address");
         }
     }
-    let member = Member { name: attachment.container_name.clone(), settings: attachment.settings.clone() };
-    entry.members().insert(container.to_owned(), member);
+    entry.members().insert(container.to_owned(), attachment.settings.clone());
 }
