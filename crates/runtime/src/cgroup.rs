@@ -12,6 +12,7 @@
 mod device_program;
 mod device_rules;
 mod layout;
+mod oom;
 mod settings;
 pub mod stats;
 mod v1;
@@ -28,6 +29,7 @@ use rustix::process::Signal;
 
 use crate::error::{Error, Result};
 pub(crate) use layout::{Hierarchy, Layout};
+pub use oom::OomWatch;
 use settings::Setting;
 pub use stats::Stats;
 

@@ -183,8 +183,6 @@ pub enum Error {
     Signal { signal: i32, pid: i32, source: Cause },
     #[error("{reason}")]
     Usage { reason: String },
-    #[error("hook {path:?}: {reason}")]
-    Hook { path: PathBuf, reason: String },
 }
 
 impl Error {

@@ -5,7 +5,7 @@
 //! destructors, or touch the parent's files but through the descriptors it was given.
 //!
 //! ```text
-//! unseen by others (not dumpable) -> own session
+//! unseen by others (not dumpable) -> own keyring and session
 //! -> into the cgroups -> cgroup namespace -> joined namespaces
 //! -> names, sysctls, oom score             host's /proc is still there
 //! -> root filesystem, pivot                init/rootfs.rs
@@ -92,6 +92,8 @@ pub(crate) fn begin() -> Result<()> {
         .map_err(|errno| attribute("not dumpable")(errno.into()))?;
     reset_signals().map_err(attribute("signals"))?;
     rustix::process::umask(Mode::empty());
+    // Kernels without keys, or with none left for us, have none to show either.
+    let _ = barge_sys::process::join_new_session_keyring();
     // The caller may be the leader of its session already (a daemon's child started with one).
     match rustix::process::setsid() {
         Ok(_) | Err(Errno::PERM) => Ok(()),

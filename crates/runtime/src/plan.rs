@@ -16,7 +16,7 @@ pub(crate) mod process;
 
 use std::path::{Path, PathBuf};
 
-use barge_oci::runtime_spec::{Linux, LinuxDevice, LinuxDeviceType, LinuxIdMapping, Spec};
+use barge_oci::runtime_spec::{Hooks, Linux, LinuxDevice, LinuxDeviceType, LinuxIdMapping, Spec};
 use barge_sys::mount::flag;
 
 use crate::error::{Error, Result};
@@ -96,7 +96,7 @@ impl Plan {
         let process = spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
         let none = Linux::default();
         let linux = spec.linux().as_ref().unwrap_or(&none);
-        if spec.hooks().is_some() {
+        if spec.hooks().as_ref().is_some_and(|hooks| *hooks != Hooks::default()) {
             return Err(invalid("hooks", "are not supported"));
         }
         Ok(Self {

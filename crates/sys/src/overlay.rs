@@ -121,3 +121,51 @@ pub fn attach(mount: &OwnedFd, target: &Path) -> io::Result<()> {
     rustix::mount::move_mount(mount, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::path::PathBuf;
+
+    use rustix::mount::MountPropagationFlags;
+
+    /// Both ways give the same mount, with as many layers as an image may have.
+    #[test]
+    fn the_older_way_takes_as_many_layers() {
+        let base = std::env::temp_dir().join(format!("barge-overlay-{}", std::process::id()));
+        let layer = |number: usize| -> PathBuf { base.join(format!("layers/{number:064}/diff")) };
+        for number in 0..128 {
+            fs::create_dir_all(layer(number)).unwrap();
+            fs::write(layer(number).join(format!("from-{number}")), "").unwrap();
+        }
+        let lower: Vec<PathBuf> = (0..128).map(layer).collect();
+        let work = base.join("work");
+        let ways: [fn(&Layers<'_, PathBuf>) -> io::Result<OwnedFd>; 2] = [by_lowerdir_plus, by_own_namespace];
+        for (number, way) in ways.into_iter().enumerate() {
+            let (base, lower, work) = (&base, &lower, work.join(number.to_string()));
+            // A thread of its own, so that the mount namespace of the other tests stays as it is.
+            let seen = std::thread::scope(|threads| {
+                let thread = threads.spawn(move || {
+                    crate::namespace::unshare(crate::namespace::kind::MOUNT).unwrap();
+                    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+                    rustix::mount::mount_change("/", private).unwrap();
+                    let upper = base.join(format!("upper-{number}"));
+                    fs::create_dir_all(&upper).unwrap();
+                    fs::create_dir_all(&work).unwrap();
+                    let (upper, work) = (Some(upper.as_path()), Some(work.as_path()));
+                    let mount = way(&Layers { lower, upper, work, options: &[] }).unwrap();
+                    let place = base.join("place");
+                    fs::create_dir_all(&place).unwrap();
+                    attach(&mount, &place).unwrap();
+                    fs::write(place.join("made"), "").unwrap();
+                    fs::read_dir(place).unwrap().count()
+                });
+                thread.join().unwrap()
+            });
+            assert_eq!(seen, 129);
+            assert!(base.join(format!("upper-{number}/made")).exists());
+        }
+        fs::remove_dir_all(&base).unwrap();
+    }
+}

@@ -183,6 +183,14 @@ pub fn set_io_priority(class: u32, priority: u32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Gives this process a session keyring of its own, so that it sees no key of whoever started it.
+pub fn join_new_session_keyring() -> io::Result<()> {
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    // SAFETY: a null name asks for an anonymous keyring; nothing else is read.
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<c_char>()) };
+    if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Ends the process at once: no destructors, no `atexit`. For the child of [`clone3`], which shares its parent's
 /// buffered state.
 pub fn exit_now(code: i32) -> ! {

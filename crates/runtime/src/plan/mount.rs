@@ -50,6 +50,12 @@ enum Effect {
 impl MountPlan {
     pub(crate) fn of(mount: &Mount) -> Result<Self> {
         let destination = clean(mount.destination())?;
+        if mount.uid_mappings().is_some() || mount.gid_mappings().is_some() {
+            return Err(invalid(
+                "mounts",
+                format!("{}: mapped ids are not supported", destination.display()),
+            ));
+        }
         let mut words = Words::default();
         for option in mount.options().iter().flatten() {
             words.take(option);

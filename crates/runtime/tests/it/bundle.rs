@@ -185,7 +185,7 @@ impl Bundle {
     pub(crate) fn cgroup(&self, controller: &str) -> PathBuf {
         let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
         let base = Path::new("/sys/fs/cgroup").join(if unified { "" } else { controller });
-        base.join("barge-it").join(&self.id)
+        base.join(format!("barge-{}", self.id))
     }
 }
 
@@ -242,7 +242,7 @@ fn specification(id: &str, args: &[&str]) -> Value {
              "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=67108864"]}
         ],
         "linux": {
-            "cgroupsPath": format!("/barge-it/{id}"),
+            "cgroupsPath": format!("/barge-{id}"),
             "namespaces": [
                 {"type": "mount"}, {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}
             ],

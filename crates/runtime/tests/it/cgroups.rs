@@ -103,7 +103,7 @@ fn version_two_alone_works() {
     let run = format!(
         "umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup && \
          {program} --root {directory}/state run -b {directory} {id} && \
-         test ! -e /sys/fs/cgroup/barge-it/{id} && echo gone",
+         test ! -e /sys/fs/cgroup/barge-{id} && echo gone",
         program = program().display(),
         id = bundle.id
     );

@@ -2,6 +2,8 @@
 //!
 //! Every test has a bundle of its own (`bundle.rs`), removed with all it made when the test ends.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
+
 mod attacks;
 mod bundle;
 mod cgroups;

@@ -181,7 +181,7 @@ fn the_cgroup_view_shows_the_container() {
         }
         let text = bundle.run().good();
         assert!(text.contains("\nmemory\n") && text.contains("\n1\n"), "{text}");
-        let inside = if private { ":pids:/\n" } else { ":pids:/barge-it/" };
+        let inside = if private { ":pids:/\n" } else { ":pids:/barge-it-" };
         assert!(text.contains(inside), "{text}");
     }
 }
