@@ -16,6 +16,8 @@ use rustix::io::Errno;
 pub(crate) enum Token {
     /// A child has ended.
     Signals,
+    /// The container may want memory.
+    Memory,
     /// A daemon connects.
     Listener,
     /// A daemon speaks, or is gone.
@@ -116,6 +118,7 @@ impl Token {
     fn pack(self) -> epoll::EventData {
         let (kind, process, object) = match self {
             Self::Signals => (0, 0, 0),
+            Self::Memory => (6, 0, 0),
             Self::Listener => (1, 0, 0),
             Self::Control(number) => (2, 0, number),
             Self::Output(process, stream) => (3, process, stream),
@@ -135,6 +138,7 @@ impl Token {
             2 => Some(Self::Control(object)),
             3 => Some(Self::Output(process, object)),
             4 => Some(Self::Input(process)),
+            6 => Some(Self::Memory),
             5 => Some(Self::Client(process, object)),
             _ => None,
         }
@@ -149,6 +153,7 @@ mod tests {
     fn tokens_survive_the_kernel() {
         let tokens = [
             Token::Signals,
+            Token::Memory,
             Token::Listener,
             Token::Control(7),
             Token::Output(3, 1),

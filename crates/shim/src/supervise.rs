@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use barge_oci::runtime_spec::{LinuxNamespace, LinuxNamespaceType, Spec};
+use barge_runtime::cgroup::OomWatch;
 use barge_runtime::{Cgroup, Prepared};
 use barge_sys::signal::SignalFd;
 use jiff::Timestamp;
@@ -117,6 +118,10 @@ struct Running {
     cgroup: Cgroup,
     started_at: Timestamp,
     paused: bool,
+    /// Tells of want of memory while the container lives on.
+    memory: Option<OomWatch>,
+    /// Daemons have been told of it.
+    oom_told: bool,
 }
 
 /// A container whose first process is reaped.
@@ -126,6 +131,7 @@ struct Ended {
     started_at: Timestamp,
     finished_at: Timestamp,
     exit_code: i32,
+    oom_told: bool,
     /// When the output that is still to come is given up.
     deadline: Instant,
 }
@@ -197,6 +203,7 @@ impl Supervisor {
     fn handle(&mut self, ready: Ready) {
         match ready.token {
             Token::Signals => self.on_signals(),
+            Token::Memory => self.on_memory(),
             Token::Listener => self.on_listener(),
             Token::Control(number) => self.on_control(number),
             Token::Output(process, which) => {

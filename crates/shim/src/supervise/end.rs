@@ -8,6 +8,7 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
+use barge_runtime::cgroup::OomWatch;
 use jiff::Timestamp;
 use rustix::process::{Signal, WaitOptions, WaitStatus, wait};
 
@@ -24,6 +25,15 @@ impl Supervisor {
         }
     }
 
+    /// Tells daemons of want of memory. What it makes of the container shows later.
+    pub(super) fn on_memory(&mut self) {
+        let Phase::Running(running) = &mut self.phase else { return };
+        if running.memory.as_mut().is_some_and(OomWatch::happened) {
+            running.oom_told = true;
+            self.publish(Event::OutOfMemory);
+        }
+    }
+
     fn reaped(&mut self, pid: i32, exit_code: i32) {
         if let Some(exec) = self.execs.iter_mut().find(|exec| exec.pid == pid && exec.deadline().is_none()) {
             exec.end(exit_code);
@@ -35,7 +45,7 @@ impl Supervisor {
 
     fn container_ended(&mut self, exit_code: i32) {
         let Phase::Running(running) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let Running { pid, cgroup, started_at, .. } = running;
+        let Running { pid, cgroup, started_at, oom_told, .. } = running;
         let (finished_at, deadline) = (Timestamp::now(), Instant::now() + DRAIN);
         // The kernel has ended a pid namespace with its first process; without one the others may live on.
         if !self.plan.dies_as_one
@@ -43,7 +53,8 @@ impl Supervisor {
         {
             report(&error.to_string());
         }
-        self.phase = Phase::Ended(Ended { pid, cgroup, started_at, finished_at, exit_code, deadline });
+        self.phase =
+            Phase::Ended(Ended { pid, cgroup, started_at, finished_at, exit_code, oom_told, deadline });
     }
 
     /// Takes every step that has become possible.
@@ -92,7 +103,7 @@ impl Supervisor {
         let saved = record.save(&self.config.exit_file);
         self.held.clear();
         self.remove_socket();
-        if oom_killed {
+        if oom_killed && !ended.oom_told {
             self.publish(Event::OutOfMemory);
         }
         self.publish(Event::Exited(record));

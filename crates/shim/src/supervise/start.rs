@@ -2,12 +2,14 @@
 
 use std::os::fd::OwnedFd;
 
-use barge_runtime::{Created, Inputs, Stdio};
+use barge_runtime::cgroup::OomWatch;
+use barge_runtime::{Cgroup, Created, Inputs, Stdio};
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
 use super::{Phase, Running, Supervisor};
 use crate::io::{Ends, pipes};
+use crate::poller::{Interest, Token};
 use crate::protocol::{Failure, Started};
 use crate::record::report;
 use crate::{Error, Result};
@@ -53,8 +55,23 @@ impl Supervisor {
             report(warning);
         }
         self.streams.connect(&self.poller, ends, &mut self.buffer);
-        self.phase = Phase::Running(Running { pid, pidfd, cgroup, started_at, paused: false });
+        let memory = self.watch_memory(&cgroup);
+        let (paused, oom_told) = (false, false);
+        self.phase = Phase::Running(Running { pid, pidfd, cgroup, started_at, paused, memory, oom_told });
         Started { pid, started_at, warnings }
+    }
+
+    /// Only the news of it depends on this: whether there was want of memory is looked up again at the end.
+    fn watch_memory(&self, cgroup: &Cgroup) -> Option<OomWatch> {
+        let watch = match cgroup.watch_oom() {
+            Ok(watch) => watch?,
+            Err(error) => {
+                report(&error.to_string());
+                return None;
+            }
+        };
+        self.poller.add(&watch, Token::Memory, Interest::READ).ok()?;
+        Some(watch)
     }
 
     /// Leaves before there was a container: the prepared parts undo themselves, attached clients see the end.

@@ -116,28 +116,42 @@ async fn paused_processes_stand_still() {
     assert_eq!(spawned.exited().await.exit_code, 137);
 }
 
+/// A container with 20 MiB, in which `sh` runs `script`; `dd` with a larger block finds `/dev/zero` there.
+fn short_of_memory(script: &str) -> Container {
+    Container::new(["sh", "-c", script]).edit(|spec| {
+        spec["linux"]["resources"] = serde_json::json!({ "memory": { "limit": 20 << 20, "swap": 20 << 20 } });
+        for device in ["/dev/zero", "/dev/null"] {
+            spec["mounts"].as_array_mut().unwrap().push(serde_json::json!(
+                { "destination": device, "type": "bind", "source": device, "options": ["bind"] }));
+        }
+    })
+}
+
 #[tokio::test]
 async fn want_of_memory_is_noted() {
-    let mut spawned = Container::new(["dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1"])
-        .edit(|spec| {
-            spec["linux"]["resources"] =
-                serde_json::json!({ "memory": { "limit": 20 << 20, "swap": 20 << 20 } });
-            spec["mounts"].as_array_mut().unwrap().push(serde_json::json!(
-                { "destination": "/dev/zero", "type": "bind", "source": "/dev/zero", "options": ["bind"] }));
-            spec["mounts"].as_array_mut().unwrap().push(serde_json::json!(
-                { "destination": "/dev/null", "type": "bind", "source": "/dev/null", "options": ["bind"] }));
-        })
-        .start()
-        .await;
-    let mut noticed = false;
+    let mut spawned = short_of_memory("exec dd if=/dev/zero of=/dev/null bs=200M count=1").start().await;
+    let mut told = 0;
     let record = loop {
         match spawned.event().await {
             Some(Event::Exited(record)) => break record,
-            Some(Event::OutOfMemory) => noticed = true,
+            Some(Event::OutOfMemory) => told += 1,
             event => panic!("{event:?}"),
         }
     };
-    assert_eq!((record.exit_code, record.oom_killed, noticed), (137, true, true));
+    assert_eq!((record.exit_code, record.oom_killed, told), (137, true, 1));
+}
+
+#[tokio::test]
+async fn want_of_memory_is_told_while_the_container_lives_on() {
+    let mut spawned = short_of_memory("dd if=/dev/zero of=/dev/null bs=200M count=1; read x; exit 3")
+        .stdin(barge_shim::Stdin::Open)
+        .start()
+        .await;
+    assert_eq!(spawned.event().await, Some(Event::OutOfMemory));
+    assert_eq!(soon(spawned.shim.state()).await.unwrap().status, Status::Running);
+    soon(spawned.shim.close_stdin(None)).await.unwrap();
+    let record = spawned.exited().await;
+    assert_eq!((record.exit_code, record.oom_killed), (3, true));
 }
 
 #[tokio::test]

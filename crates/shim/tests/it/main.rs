@@ -2,7 +2,11 @@
 //!
 //! The tests need root. Each has its own bundle and cgroup and takes them away again, also when it fails.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may end with a panic and say what it measured")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may end with a panic and say what it measured"
+)]
 
 mod attach;
 mod container;
