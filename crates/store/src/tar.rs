@@ -8,6 +8,8 @@ mod numbers;
 mod pax;
 pub(crate) mod read;
 mod sparse;
+#[cfg(test)]
+mod tests;
 pub(crate) mod write;
 
 /// What an entry is.

@@ -4,6 +4,7 @@
 mod apply;
 mod archive;
 mod blobs;
+mod crash;
 mod hostile;
 mod images;
 mod roundtrip;
