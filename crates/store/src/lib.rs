@@ -22,6 +22,7 @@ mod area;
 pub mod blobs;
 mod claims;
 pub mod copy;
+pub mod diff;
 mod document;
 pub mod error;
 pub mod gc;
@@ -36,6 +37,7 @@ mod xattrs;
 
 pub use archive::{Import, Loaded, Packed};
 pub use blobs::{Blobs, Ingest};
+pub use diff::Change;
 pub use error::{Error, Result};
 pub use gc::{Lease, Reclaimed};
 pub use images::{Image, ImageId, Images};

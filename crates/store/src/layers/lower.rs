@@ -10,7 +10,7 @@ use std::io;
 use std::path::PathBuf;
 
 /// The layers below, topmost first.
-pub(super) struct Lower(Vec<PathBuf>);
+pub(crate) struct Lower(Vec<PathBuf>);
 
 /// Something in a layer below.
 pub(super) struct Found {
@@ -21,8 +21,13 @@ pub(super) struct Found {
 }
 
 impl Lower {
-    pub(super) fn new(topmost_first: Vec<PathBuf>) -> Self {
+    pub(crate) fn new(topmost_first: Vec<PathBuf>) -> Self {
         Self(topmost_first)
+    }
+
+    /// Whether a merged view shows something at `path`.
+    pub(crate) fn contains(&self, path: &[u8]) -> io::Result<bool> {
+        Ok(self.find(path)?.is_some())
     }
 
     /// What a merged view shows at `path` (clean; empty is the root).

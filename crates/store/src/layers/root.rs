@@ -155,13 +155,13 @@ pub(super) fn make_opaque(directory: &File) -> io::Result<()> {
 }
 
 /// Whether a directory is opaque.
-pub(super) fn is_opaque(directory: &File) -> bool {
+pub(crate) fn is_opaque(directory: &File) -> bool {
     let mut value = [0u8; 4];
     matches!(rustix::fs::fgetxattr(directory, OPAQUE, &mut value), Ok(1) if value[0] == b'y')
 }
 
 /// Overlay's mark for "removed in this layer": a character device 0:0.
-pub(super) fn is_whiteout(stat: &Stat) -> bool {
+pub(crate) fn is_whiteout(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
 }
 

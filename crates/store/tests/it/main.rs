@@ -5,6 +5,7 @@ mod apply;
 mod archive;
 mod blobs;
 mod crash;
+mod diff;
 mod hostile;
 mod images;
 mod roundtrip;
