@@ -124,7 +124,7 @@ impl<W: Write> Packer<W> {
     fn file(&mut self, walk: &Walk, found: &Found, mut described: Entry) -> Result<()> {
         let file = walk.open_child(found, OFlags::RDONLY | OFlags::NONBLOCK)?;
         // What was opened counts, not what was there a moment ago.
-        let stat = rustix::fs::fstat(&file).on("inspect", &found.path_buf())?;
+        let stat = rustix::fs::fstat(&file).on("inspect", found.path_buf())?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Ok(());
         }

@@ -28,6 +28,12 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// Another process has the store open.
+    #[error("{path} is locked: another process uses this data root", path = path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
     /// The file system under the data root cannot carry overlay mounts.
     #[error("{path} cannot hold overlay layers: {source}", path = path.display())]
     OverlayUnsupported {

@@ -3,7 +3,7 @@
 //! ```text
 //! <data root>/
 //!   image/                     an OCI image layout that other tools can read   (blobs.rs, images.rs)
-//!     oci-layout  index.json  blobs/sha256/<hex>  ingest/<hex>
+//!     oci-layout  index.json  blobs/sha256/<hex>  ingest/<hex>  .lock
 //!   overlay/
 //!     layers/<chain id>/{diff,layer.json}                                      (layers.rs)
 //!     containers/<key>/{upper,work,snapshot.json}                              (snapshots.rs)

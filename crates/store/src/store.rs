@@ -2,14 +2,17 @@
 
 use crate::area::Area;
 use crate::document::{self, Durability};
-use crate::error::{OnFile, Result};
+use crate::error::{Error, OnFile, Result};
 use crate::gc::{Collector, ORPHAN_AGE};
 use crate::images::index::Index;
 use crate::snapshots::overlay::{self, Overlay};
 use crate::{Blobs, Images, Layers, Snapshotter};
-use std::fs;
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The images and snapshots under one data root. Only one process may have it open.
 #[derive(Debug, Clone)]
@@ -22,16 +25,24 @@ struct Inner {
     images: Images,
     snapshots: Overlay,
     collector: Arc<Collector>,
+    /// Held as long as the store is open; the kernel lets go of it however the process ends.
+    _lock: File,
 }
+
+/// How often a lock that another process holds is tried, and how long to wait in between: a daemon that is about
+/// to end, or a child of it between fork and exec, may hold it for a moment.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 impl Store {
     /// Opens (and makes) the store under `data_root`, cleans what a crash has left, reads the images.
     ///
     /// # Errors
-    /// Fails if the directories cannot be used or cannot hold overlay layers.
+    /// Fails if the directories cannot be used or cannot hold overlay layers, or if another process has them open.
     pub fn open(data_root: &Path) -> Result<Self> {
         let layout = data_root.join("image");
         fs::create_dir_all(&layout).on("create", &layout)?;
+        let lock = lock(&layout.join(".lock"))?;
         let marker = layout.join("oci-layout");
         if !marker.is_file() {
             document::replace_bytes(&marker, br#"{"imageLayoutVersion":"1.0.0"}"#, Durability::PowerCut)?;
@@ -51,7 +62,7 @@ impl Store {
         ));
         let images = Images::new(index, blobs.clone(), layers.clone(), Arc::clone(&collector));
         let snapshots = Overlay::new(area, layers.clone(), chains, Arc::clone(&collector));
-        let store = Self(Arc::new(Inner { blobs, layers, images, snapshots, collector }));
+        let store = Self(Arc::new(Inner { blobs, layers, images, snapshots, collector, _lock: lock }));
         store.collect_garbage(ORPHAN_AGE)?;
         Ok(store)
     }
@@ -79,4 +90,15 @@ impl Store {
     pub(crate) fn collector(&self) -> &Arc<Collector> {
         &self.0.collector
     }
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let file = File::create(path).on("create", path)?;
+    for _ in 0..LOCK_TRIES {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => std::thread::sleep(LOCK_PAUSE),
+            result => return result.on("lock", path).map(|()| file),
+        }
+    }
+    Err(Error::Locked { path: path.to_owned() })
 }

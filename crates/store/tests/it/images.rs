@@ -161,3 +161,11 @@ fn layers_that_a_power_cut_may_have_damaged_are_extracted_again() {
     assert_eq!(fixture.store.images().resolve("app").unwrap().id, image.id);
     assert_eq!(std::fs::read_to_string(directory.join("diff/a")).unwrap(), "a");
 }
+
+#[test]
+fn a_store_is_opened_once() {
+    let fixture = Fixture::new();
+    let error = barge_store::Store::open(fixture.root.path()).unwrap_err();
+    assert!(matches!(error, Error::Locked { .. }), "{error}");
+    fixture.reopen();
+}
