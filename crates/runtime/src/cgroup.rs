@@ -144,7 +144,7 @@ impl Cgroup {
         match &self.places {
             Places::Legacy(places) => {
                 let settings = settings::for_v1(resources)?;
-                settings.iter().try_for_each(|setting| v1::apply(places, setting))
+                v1::apply(places, &settings)
             }
             Places::Unified(directory) => {
                 let settings = settings::for_v2(resources)?;

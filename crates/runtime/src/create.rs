@@ -112,6 +112,7 @@ fn write_map(pid: i32, file: &str, lines: &str) -> Result<()> {
 /// Makes the container's init.
 pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<Created> {
     let Prepared { plan, layout, cgroup, entry, filter, mut joins } = prepared;
+    plan.check_separate(inputs.netns.is_some())?;
     let mut new = plan.namespaces.new;
     if let Some(netns) = inputs.netns {
         new &= !kind::NET;

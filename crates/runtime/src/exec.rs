@@ -12,7 +12,7 @@ use barge_sys::process::{CloneArgs, Cloned, clone3};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 
-use crate::cgroup::Entry;
+use crate::cgroup::{Cgroup, Entry};
 use crate::channel::Channel;
 use crate::create::{self, Visit};
 use crate::error::{Error, Result};
@@ -48,8 +48,14 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     } else {
         Visit::begin(Vec::new(), 0)?
     };
-    let args = CloneArgs { namespaces: 0, cgroup: entry.birth().map(AsFd::as_fd) };
-    let cloned = clone3(args).map_err(|error| Error::Clone { source: error.into() })?;
+    let cloned = match clone_into(entry.birth()) {
+        // The container has moved its processes further down, and its own cgroup takes none any more.
+        Err(error) if entry.birth().is_some() && error.raw_os_error() == Some(BUSY) => {
+            clone_into(Some(&cgroup_of(request.init_pid)?))
+        }
+        result => result,
+    };
+    let cloned = cloned.map_err(|error| Error::Clone { source: error.into() })?;
     let (pid, pidfd) = match cloned {
         Cloned::Child => {
             drop(ours);
@@ -65,6 +71,27 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     ours.go()?;
     create::started(&ours, &pidfd)?;
     Ok(Executed { pid, pidfd, console: ready.console, warnings: ready.warnings })
+}
+
+const BUSY: i32 = Errno::BUSY.raw_os_error();
+
+fn clone_into(cgroup: Option<&OwnedFd>) -> std::io::Result<Cloned> {
+    clone3(CloneArgs { namespaces: 0, cgroup: cgroup.map(AsFd::as_fd) })
+}
+
+/// The cgroup (of version 2) that a process is in now.
+fn cgroup_of(pid: i32) -> Result<OwnedFd> {
+    let file = std::path::PathBuf::from(format!("/proc/{pid}/cgroup"));
+    let text = std::fs::read_to_string(&file).map_err(|error| Error::File {
+        operation: "read".into(),
+        path: file,
+        source: error.into(),
+    })?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
+    match Cgroup::open(path)?.entry()? {
+        Entry::Birth(directory) => Ok(directory),
+        Entry::Tasks(_) => Err(Error::CgroupUnsupported { reason: "it is busy".into() }),
+    }
 }
 
 fn seccomp_filter(spec: &Spec, cache: Option<&std::path::Path>) -> Result<Option<Filter>> {

@@ -35,6 +35,7 @@ use crate::cgroup::{Entry, Layout};
 use crate::channel::{Channel, Report};
 use crate::error::{Error, Result};
 use crate::plan::process::ProcessPlan;
+use crate::plan::sysctl::Sysctl;
 use crate::plan::{Plan, namespaces};
 use crate::process::streams::Console;
 use crate::process::{identity, program, streams};
@@ -231,10 +232,10 @@ pub(crate) fn become_mapped_root() -> Result<()> {
         .map_err(|errno| attribute("ids of the user namespace")(errno.into()))
 }
 
-fn set_sysctls(sysctls: &[(String, String)]) -> Result<()> {
-    for (path, value) in sysctls {
-        std::fs::write(Path::new("/proc/sys").join(path), value)
-            .map_err(|error| Error::Sysctl { key: path.replace('/', "."), source: error.into() })?;
+fn set_sysctls(sysctls: &[Sysctl]) -> Result<()> {
+    for sysctl in sysctls {
+        std::fs::write(Path::new("/proc/sys").join(&sysctl.path), &sysctl.value)
+            .map_err(|error| Error::Sysctl { key: sysctl.path.replace('/', "."), source: error.into() })?;
     }
     Ok(())
 }

@@ -4,7 +4,8 @@
 //! Spec ──> Plan ┬ namespaces   which are new, which are joined      plan/namespaces.rs
 //!               ├ root         where it comes from, how it is seen
 //!               ├ mounts       kind, attributes, propagation        plan/mount.rs
-//!               ├ devices, masked, read-only, sysctls, names
+//!               ├ sysctls      each with the namespace it belongs to  plan/sysctl.rs
+//!               ├ devices, masked, read-only, names
 //!               └ process      program, user, rights, limits        plan/process.rs
 //! ```
 //!
@@ -13,17 +14,20 @@
 pub(crate) mod mount;
 pub(crate) mod namespaces;
 pub(crate) mod process;
+pub(crate) mod sysctl;
 
 use std::path::{Path, PathBuf};
 
 use barge_oci::runtime_spec::{Hooks, Linux, LinuxDevice, LinuxDeviceType, LinuxIdMapping, Spec};
 use barge_sys::mount::flag;
+use barge_sys::namespace::kind;
 
 use crate::error::{Error, Result};
 use crate::request::{Request, Root};
 use mount::MountPlan;
 use namespaces::Namespaces;
 use process::ProcessPlan;
+use sysctl::Sysctl;
 
 /// Everything that a container's init has to do.
 #[derive(Debug)]
@@ -35,8 +39,7 @@ pub(crate) struct Plan {
     pub(crate) devices: Vec<DevicePlan>,
     pub(crate) masked: Vec<PathBuf>,
     pub(crate) read_only: Vec<PathBuf>,
-    /// Paths below `/proc/sys` and what to write there.
-    pub(crate) sysctls: Vec<(String, String)>,
+    pub(crate) sysctls: Vec<Sysctl>,
     pub(crate) hostname: Option<String>,
     pub(crate) domainname: Option<String>,
     pub(crate) process: ProcessPlan,
@@ -90,6 +93,23 @@ pub(crate) fn invalid(field: &str, reason: impl Into<String>) -> Error {
 }
 
 impl Plan {
+    /// Refuses what would change the host instead of the container. `netns` tells whether the container gets a
+    /// network namespace besides those of the plan.
+    pub(crate) fn check_separate(&self, netns: bool) -> Result<()> {
+        let separate = |wanted: u64| self.namespaces.separate(wanted) || (wanted == kind::NET && netns);
+        let named = self.hostname.is_some() || self.domainname.is_some();
+        if named && !separate(kind::UTS) {
+            return Err(invalid("hostname", "can't be set without a private UTS namespace"));
+        }
+        match self.sysctls.iter().find(|sysctl| !separate(sysctl.namespace)) {
+            Some(sysctl) => {
+                let reason = format!("{:?} is not in a separate kernel namespace", sysctl.path);
+                Err(invalid("linux.sysctl", reason))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Works out what the request asks for.
     pub(crate) fn new(request: &Request) -> Result<Self> {
         let spec = &request.spec;
@@ -110,7 +130,7 @@ impl Plan {
             devices: linux.devices().iter().flatten().map(device).collect::<Result<_>>()?,
             masked: absolute("linux.maskedPaths", linux.masked_paths().as_deref())?,
             read_only: absolute("linux.readonlyPaths", linux.readonly_paths().as_deref())?,
-            sysctls: sysctls(linux)?,
+            sysctls: sysctl::of(linux)?,
             hostname: spec.hostname().clone().filter(|name| !name.is_empty()),
             domainname: spec.domainname().clone().filter(|name| !name.is_empty()),
             process: ProcessPlan::of(process, request.user.clone())?,
@@ -157,32 +177,6 @@ fn absolute(field: &str, paths: Option<&[String]>) -> Result<Vec<PathBuf>> {
     paths.unwrap_or_default().iter().map(path).collect()
 }
 
-/// `net.ipv4.ip_forward` is a file of directories; a key may also be written with slashes, then dots are its own
-/// (`net/ipv4/conf/eth0.100/forwarding`), as sysctl(8) has it.
-fn sysctls(linux: &Linux) -> Result<Vec<(String, String)>> {
-    let mut out = Vec::new();
-    for (key, value) in linux.sysctl().iter().flatten() {
-        let first = key.find(['.', '/']).and_then(|at| key.as_bytes().get(at));
-        let path = if first == Some(&b'/') {
-            key.clone()
-        } else {
-            key.chars()
-                .map(|letter| match letter {
-                    '.' => '/',
-                    '/' => '.',
-                    other => other,
-                })
-                .collect()
-        };
-        if path.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
-            return Err(invalid("linux.sysctl", format!("{key:?} is no key")));
-        }
-        out.push((path, value.clone()));
-    }
-    out.sort();
-    Ok(out)
-}
-
 fn device(device: &LinuxDevice) -> Result<DevicePlan> {
     use rustix::fs::FileType;
     let field = "linux.devices";
@@ -210,23 +204,6 @@ fn device(device: &LinuxDevice) -> Result<DevicePlan> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sysctl_keys_become_paths() {
-        let cases = [
-            ("net.ipv4.ip_forward", Some("net/ipv4/ip_forward")),
-            ("net/ipv4/conf/eth0.100/forwarding", Some("net/ipv4/conf/eth0.100/forwarding")),
-            ("net.ipv4.conf.eth0/100.forwarding", Some("net/ipv4/conf/eth0.100/forwarding")),
-            ("net/../../self/attr", None),
-            ("kernel..x", None),
-        ];
-        for (key, expected) in cases {
-            let json = serde_json::json!({"sysctl": {key: "1"}}).to_string();
-            let linux: Linux = serde_json::from_str(&json).unwrap();
-            let found = sysctls(&linux).ok().map(|list| list[0].0.clone());
-            assert_eq!(found.as_deref(), expected, "{key}");
-        }
-    }
 
     #[test]
     fn a_cgroup_without_a_name_is_the_containers_own() {

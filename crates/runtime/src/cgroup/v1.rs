@@ -77,25 +77,40 @@ fn place<'a>(places: &'a [Place], controller: &str) -> Option<&'a Path> {
     places.iter().find(|place| place.has(controller)).map(|place| place.directory.as_path())
 }
 
-/// Writes one setting where its controller is mounted.
-pub(super) fn apply(places: &[Place], setting: &Setting) -> Result<()> {
-    let Some(directory) = place(places, setting.controller) else {
-        return if setting.required { Err(unsupported(setting)) } else { Ok(()) };
-    };
-    match (write_setting(directory, setting), setting.file.as_str()) {
-        // The new limit is above the present limit of memory and swap together: that one has to move first. It is
-        // opened here and set to what the specification says by the next setting.
-        (Err(Error::Cgroup { source, .. }), "memory.limit_in_bytes") if source.errno() == EINVAL => {
-            write_value(&directory.join("memory.memsw.limit_in_bytes"), "-1")?;
-            write_setting(directory, setting)
+/// Writes settings where their controllers are mounted.
+pub(super) fn apply(places: &[Place], settings: &[Setting]) -> Result<()> {
+    for (index, setting) in settings.iter().enumerate() {
+        match place(places, setting.controller) {
+            Some(directory) => write_in_order(directory, setting, &settings[index..])?,
+            None if setting.required => return Err(unsupported(setting)),
+            None => {}
         }
-        // The present quota would be too large for the new period: it is lifted until the next setting.
-        (Err(Error::Cgroup { source, .. }), "cpu.cfs_period_us") if source.errno() == EINVAL => {
-            write_value(&directory.join("cpu.cfs_quota_us"), "-1")?;
-            write_setting(directory, setting)
-        }
-        (result, _) => result,
     }
+    Ok(())
+}
+
+/// Pairs of which the kernel refuses the first while the second has its present value: where the second is about to
+/// be set too, it is lifted until then.
+const PAIRS: [(&str, &str); 2] = [
+    // Memory alone may not be above memory and swap together.
+    ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"),
+    // A quota may not be too large for its period.
+    ("cpu.cfs_period_us", "cpu.cfs_quota_us"),
+];
+
+fn write_in_order(directory: &Path, setting: &Setting, rest: &[Setting]) -> Result<()> {
+    let refused = match write_setting(directory, setting) {
+        Err(Error::Cgroup { path, operation, source }) if source.errno() == EINVAL => {
+            Error::Cgroup { path, operation, source }
+        }
+        result => return result,
+    };
+    let second = PAIRS.iter().find(|(first, _)| setting.file == *first).map(|(_, second)| *second);
+    let Some(second) = second.filter(|second| rest.iter().any(|later| later.file == *second)) else {
+        return Err(refused);
+    };
+    write_value(&directory.join(second), "-1")?;
+    write_setting(directory, setting)
 }
 
 const EINVAL: i32 = rustix::io::Errno::INVAL.raw_os_error();

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use barge_oci::runtime_spec::LinuxResources;
+use barge_runtime::Cgroup;
 use serde_json::json;
 
 use crate::bundle::{Bundle, Outcome, program};
@@ -109,4 +111,60 @@ fn version_two_alone_works() {
     );
     let output = Command::new("unshare").args(["-m", "sh", "-c", &run]).output().unwrap();
     assert_eq!(Outcome::of(output).good(), "1\n1\nnot permitted\ngone\n");
+}
+
+#[test]
+fn limits_can_be_changed_in_any_direction() {
+    if !legacy() {
+        return;
+    }
+    let bundle = Bundle::shell("sleep 100")
+        .set("/linux/resources/memory", json!({"limit": 67108864, "swap": 134217728}))
+        .set("/linux/resources/cpu", json!({"quota": 50000, "period": 100000}));
+    bundle.start();
+    let cgroup = Cgroup::open(format!("/barge-{}", bundle.id)).unwrap();
+    let change =
+        |json: serde_json::Value| cgroup.update(&serde_json::from_value::<LinuxResources>(json).unwrap());
+    let value = |controller: &str, file: &str| {
+        fs::read_to_string(bundle.cgroup(controller).join(file)).unwrap().trim().parse::<i64>().unwrap()
+    };
+    let memory =
+        || (value("memory", "memory.limit_in_bytes"), value("memory", "memory.memsw.limit_in_bytes"));
+    change(json!({"memory": {"limit": 268435456, "swap": 536870912}})).unwrap();
+    assert_eq!(memory(), (268435456, 536870912));
+    change(json!({"memory": {"limit": 33554432, "swap": 67108864}})).unwrap();
+    assert_eq!(memory(), (33554432, 67108864));
+    assert!(
+        change(json!({"memory": {"limit": 268435456}})).is_err(),
+        "above the swap limit, which nobody named"
+    );
+    assert_eq!(memory(), (33554432, 67108864));
+    change(json!({"cpu": {"quota": 2000, "period": 4000}})).unwrap();
+    assert_eq!((value("cpu", "cpu.cfs_quota_us"), value("cpu", "cpu.cfs_period_us")), (2000, 4000));
+}
+
+#[test]
+fn a_frozen_container_stands_still_and_can_be_killed() {
+    let bundle = Bundle::shell("while true; do echo x; sleep 0.01; done");
+    bundle.start();
+    let cgroup = Cgroup::open(format!("/barge-{}", bundle.id)).unwrap();
+    let length = || bundle.output().len();
+    cgroup.freeze().unwrap();
+    assert!(cgroup.is_frozen());
+    let before = length();
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(length(), before);
+    let state = bundle.command(&["state", &bundle.id]).good();
+    assert!(state.contains(r#""status": "paused""#), "{state}");
+    cgroup.thaw().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while length() == before {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let stats = cgroup.stats();
+    assert!(stats.pids >= 1 && stats.memory_usage > 0 && stats.cpu_total > 0, "{stats:?}");
+    cgroup.freeze().unwrap();
+    bundle.command(&["delete", "--force", &bundle.id]).good();
+    assert!(!bundle.cgroup("freezer").exists());
 }

@@ -77,6 +77,14 @@ fn names_and_sysctls_are_the_containers_own() {
     assert_eq!(bundle.run().good(), "inside\nexample.org\n1\n1\n");
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     assert_ne!(host, "inside\n");
+    for namespaces in
+        [json!([{"type": "mount"}, {"type": "uts"}]), json!([{"type": "mount"}, {"type": "network"}])]
+    {
+        let shared = Bundle::shell("true")
+            .set("/linux/namespaces", namespaces)
+            .set("/linux/sysctl", json!({"net.ipv4.ip_forward": "0"}));
+        assert!(shared.run().bad().contains("namespace"), "what would change the host is refused");
+    }
     let bad = Bundle::shell("true").set("/linux/sysctl", json!({"net.no.such": "1"}));
     assert!(bad.run().bad().contains("sysctl \"net.no.such\""));
 }
