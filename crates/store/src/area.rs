@@ -12,6 +12,7 @@ use crate::error::{OnFile, Result};
 use crate::tree;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,6 +34,9 @@ impl Area {
         for directory in [area.layers(), area.containers(), area.staging(), area.trash()] {
             fs::create_dir_all(&directory).on("create", &directory)?;
         }
+        // Layers hold setuid programs that no user of the host has any business with.
+        let private = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(&area.root, private).on("change mode of", &area.root)?;
         for directory in [area.staging(), area.trash()] {
             for entry in fs::read_dir(&directory).on("read", &directory)? {
                 tree::remove_path(&entry.on("read", &directory)?.path())?;
@@ -61,6 +65,7 @@ impl Area {
     pub(crate) fn empty(&self) -> Result<PathBuf> {
         let path = self.root.join("empty");
         fs::create_dir_all(&path).on("create", &path)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).on("change mode of", &path)?;
         Ok(path)
     }
 

@@ -136,12 +136,17 @@ impl Layers {
     /// What can be done now that all entries are there: the layer's size, and what is left to do.
     fn complete(&self, extracted: Extracted, below: &[Digest]) -> Result<(u64, Unsettled)> {
         let Extracted { mut root, directories, mut unsettled, size } = extracted;
-        if below.iter().all(|chain_id| self.contains(chain_id)) {
+        if below.iter().all(|chain_id| self.is_settled(chain_id)) {
             unsettled.settle(&mut root, &self.0.catalog.view(below))?;
             unsettled = Unsettled::default();
         }
         directories.apply(&root)?;
         Ok((size, unsettled))
+    }
+
+    /// Whether the layer is here with nothing left to do: only then may another look at it.
+    fn is_settled(&self, chain_id: &Digest) -> bool {
+        self.0.catalog.load(chain_id).is_ok_and(|document| document.unsettled.is_empty())
     }
 
     /// Does what was put off for the layers of `chain` (chain ids, base first), now that all are here.

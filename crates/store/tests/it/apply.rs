@@ -168,6 +168,29 @@ fn directories_that_no_entry_names_are_like_those_below() {
 }
 
 #[test]
+fn layers_wait_for_those_below_that_wait_themselves() {
+    let base = Tar::new().directory("tmp", 0o1777).finish();
+    let middle = Tar::new().file("tmp/a", b"").hard_link("b", "tmp/a").finish();
+    let top = Tar::new().file("tmp/c", b"").hard_link("d", "b").finish();
+    let tars = [&base, &middle, &top];
+    let ids = tars.map(|tar| Digest::sha256_of(tar));
+    for order in [[0, 1, 2], [1, 0, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1]] {
+        let fixture = Fixture::new();
+        for place in order {
+            let layers = fixture.store.layers();
+            layers.apply(&tars[place][..], "", &ids[place], &ids[..=place], &|_| {}).unwrap();
+        }
+        let image = fixture.image(&[&base, &middle, &top], None);
+        for directory in fixture.store.layers().directories(&image.chain).unwrap() {
+            assert_eq!(mode(&directory.join("tmp")), 0o1777, "{order:?}");
+        }
+        let snapshot = fixture.store.snapshots().prepare("c", &image.chain).unwrap();
+        assert!(snapshot.lower[0].join("d").is_file() && snapshot.lower[1].join("b").is_file());
+        assert_eq!(mode(&snapshot.upper), 0o755);
+    }
+}
+
+#[test]
 fn hard_links_to_a_layer_below_become_copies() {
     let base = Tar::new()
         .directory("d", 0o755)
