@@ -3,12 +3,14 @@
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
 use barge_runtime::Cgroup;
+use barge_runtime::seal::SealedProgram;
 
 use crate::supervise::{cgroup_path, load_spec};
 use crate::{Config, Error, Result};
@@ -23,12 +25,23 @@ pub(super) fn spawn(exe: &Path, bundle: &Path) -> Result<(OwnedFd, Child)> {
         .append(true)
         .open(&path)
         .map_err(|source| Error::Write { path, source })?;
-    let mut command = Command::new(exe);
+    let mut command = Command::new(program(exe));
     // No pre_exec and no uid: std then takes posix_spawn, whose cost does not grow with the daemon's memory.
     command.arg0("barge-shim").arg("shim").arg(bundle);
     command.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::from(log));
     let child = command.spawn().map_err(failed)?;
     Ok((ours, child))
+}
+
+/// What to execute for `exe`: a read-only way to the same file, because a process in a container can get at the file
+/// of a shim's child through `/proc`. Kept for all shims; without the right to mount there is no such danger either.
+fn program(exe: &Path) -> PathBuf {
+    static SEALED: OnceLock<Option<(PathBuf, SealedProgram)>> = OnceLock::new();
+    let sealed = SEALED.get_or_init(|| Some((exe.to_owned(), SealedProgram::open(exe).ok()?)));
+    match sealed {
+        Some((of, sealed)) if of == exe => sealed.path(),
+        _ => exe.to_owned(),
+    }
 }
 
 /// Kills what is left of a container whose shim has died without writing its exit file, and removes its cgroup.
