@@ -42,8 +42,8 @@ pub(crate) enum Report {
 #[derive(Debug)]
 pub(crate) struct Channel(OwnedFd);
 
-/// The most a message may have. Errors name paths, which have their own limit of a page each.
-const LARGEST: usize = 64 * 1024;
+/// The most a message may have: a few paths, of at most a page each.
+const LARGEST: usize = 16 * 1024;
 
 impl Channel {
     /// Both ends; which is whose does not matter.
@@ -55,7 +55,11 @@ impl Channel {
 
     /// Sends a report, with a descriptor if it speaks of one.
     pub(crate) fn report(&self, report: &Report, fd: Option<BorrowedFd<'_>>) -> Result<()> {
-        let bytes = serde_json::to_vec(report).map_err(|_| failed(Errno::INVAL))?;
+        let mut bytes = serde_json::to_vec(report).map_err(|_| failed(Errno::INVAL))?;
+        if bytes.len() > LARGEST {
+            let short = Report::Failed(failed(Errno::MSGSIZE));
+            bytes = serde_json::to_vec(&short).map_err(|_| failed(Errno::INVAL))?;
+        }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         let fds = fd.map(|fd| [fd]);

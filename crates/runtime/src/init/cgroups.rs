@@ -11,10 +11,11 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::Mode;
 use rustix::io::Errno;
+use rustix::mount::MoveMountFlags;
 
-use super::mounts::{Attributes, attach_with, because, clone_path, filesystem};
+use super::mounts::{Attributes, attach_with, because, change_attributes, clone_path, filesystem};
 use super::target::RootDirectory;
 use crate::cgroup::{Hierarchy, Layout};
 use crate::error::Result;
@@ -65,16 +66,11 @@ impl CgroupView<'_> {
         for hierarchy in hierarchies {
             let Some(name) = hierarchy.mount.file_name() else { continue };
             rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o755))?;
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let place = rustix::fs::openat2(
-                directory.as_fd(),
-                name,
-                flags,
-                Mode::empty(),
-                ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
-            )?;
+            // By name, which is safe here: nobody else can reach this new filesystem yet.
             let (tree, attributes) = self.hierarchy(hierarchy, mount)?;
-            attach_with(&tree, &place, mount, attributes)?;
+            change_attributes(&tree, mount, attributes)?;
+            let from = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+            rustix::mount::move_mount(&tree, "", &directory, name, from)?;
             for alias in aliases(hierarchy) {
                 match rustix::fs::symlinkat(name, &directory, alias) {
                     Ok(()) | Err(Errno::EXIST) => {}

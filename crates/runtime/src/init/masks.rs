@@ -4,19 +4,20 @@
 //! is not there needs no mask. The places are found as the container would find them, links included.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use barge_sys::mount::attr;
-use rustix::fs::{FileType, makedev};
+use rustix::fs::{FileType, Mode, OFlags, makedev};
 use rustix::io::Errno;
 
-use super::mounts::{attach, clone_fd, clone_path, filesystem, make_read_only};
+use super::mounts::{attach, clone_fd, filesystem, make_read_only};
 use super::target::{RootDirectory, file_type};
 use crate::error::{Error, Result};
 
 /// Hides `paths`.
 pub(super) fn mask(root: &RootDirectory, paths: &[PathBuf]) -> Result<()> {
     let mut empty: Option<OwnedFd> = None;
+    let null = null_device().map_err(|errno| Error::Mask { path: NULL.into(), source: errno.into() })?;
     for path in paths {
         let failed = |errno: Errno| Error::Mask { path: path.clone(), source: errno.into() };
         let place = match root.find(path) {
@@ -27,8 +28,8 @@ pub(super) fn mask(root: &RootDirectory, paths: &[PathBuf]) -> Result<()> {
         if file_type(&place).map_err(failed)? == FileType::Directory {
             empty = Some(hide_directory(&place, empty).map_err(failed)?);
         } else {
-            let null = null_device().map_err(failed)?;
-            attach(&null, &place).map_err(failed)?;
+            let copy = clone_fd(null.as_fd(), false).map_err(failed)?;
+            attach(&copy, &place).map_err(failed)?;
         }
     }
     Ok(())
@@ -46,9 +47,11 @@ fn hide_directory(place: &OwnedFd, empty: Option<OwnedFd>) -> rustix::io::Result
     Ok(empty.unwrap_or(mount))
 }
 
+const NULL: &str = "/dev/null";
+
 /// The host's null device, which must be what it says.
 fn null_device() -> rustix::io::Result<OwnedFd> {
-    let null = clone_path(Path::new("/dev/null"), false)?;
+    let null = rustix::fs::open(NULL, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let stat = rustix::fs::fstat(&null)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::CharacterDevice || stat.st_rdev != makedev(1, 3) {
         return Err(Errno::NODEV);

@@ -135,10 +135,7 @@ pub(super) fn attach_with(
     mount: &MountPlan,
     attributes: Attributes,
 ) -> rustix::io::Result<()> {
-    if attributes == Attributes::Change {
-        change(tree, Reach::Tree, mount.tree)?;
-        change(tree, Reach::Mount, mount.own)?;
-    }
+    change_attributes(tree, mount, attributes)?;
     attach(tree, place)?;
     // Only attached mounts take part in propagation.
     for propagation in &mount.propagation {
@@ -146,6 +143,19 @@ pub(super) fn attach_with(
         change(tree, reach, Change { propagation: propagation.kind, ..Change::default() })?;
     }
     Ok(())
+}
+
+/// Gives a mount what the plan says of its attributes, unless it has that already.
+pub(super) fn change_attributes(
+    tree: &OwnedFd,
+    mount: &MountPlan,
+    attributes: Attributes,
+) -> rustix::io::Result<()> {
+    if attributes == Attributes::Set {
+        return Ok(());
+    }
+    change(tree, Reach::Tree, mount.tree)?;
+    change(tree, Reach::Mount, mount.own)
 }
 
 fn change(tree: &OwnedFd, reach: Reach, change: Change) -> rustix::io::Result<()> {

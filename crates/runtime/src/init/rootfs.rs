@@ -40,7 +40,7 @@ pub(super) fn build(plan: &Plan, cgroups: &CgroupView<'_>) -> Result<()> {
     make_working_directory(&root, &plan.process.directory)?;
     masks::protect(&root, &plan.read_only)?;
     masks::mask(&root, &plan.masked)?;
-    pivot(&root)?;
+    pivot(&root, plan.root.propagation)?;
     finish_root(plan)
 }
 
@@ -107,14 +107,16 @@ fn make_working_directory(root: &RootDirectory, directory: &Path) -> Result<()> 
 
 /// Makes the root `/` and takes the host's tree away. With both names `.`, the old root ends up mounted over the new
 /// one, from where it is removed: no directory for it is needed (pivot_root(2), NOTES).
-fn pivot(root: &RootDirectory) -> Result<()> {
+fn pivot(root: &RootDirectory, host: Propagation) -> Result<()> {
     let failed = |errno: Errno| Error::PivotRoot { source: errno.into() };
     let old = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
     rustix::process::fchdir(root.fd()).map_err(failed)?;
     rustix::process::pivot_root(".", ".").map_err(failed)?;
     rustix::process::fchdir(&old).map_err(failed)?;
     // The removal must not reach the host through a mount that is still shared with it.
-    propagate(".", Propagation { kind: flag::SLAVE, recursive: true })?;
+    if host.kind == flag::SHARED || !host.recursive {
+        propagate(".", Propagation { kind: flag::SLAVE, recursive: true })?;
+    }
     rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(failed)?;
     rustix::process::chdir("/").map_err(failed)
 }
