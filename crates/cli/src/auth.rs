@@ -69,12 +69,12 @@ pub(crate) fn store(cli: &Cli, server: &str, auth: &AuthConfig) -> Result<bool> 
     config.note_auth(server).map(|()| false)
 }
 
-/// Forgets credentials; tells whether there were any.
-pub(crate) fn erase(cli: &Cli, server: &str) -> Result<bool> {
+/// Forgets credentials, if there are any.
+pub(crate) fn erase(cli: &Cli, server: &str) -> Result<()> {
     if let Some(helper) = cli.config().helper(server) {
         ask(helper, "erase", server.as_bytes())?;
     }
-    cli.config().clone().remove_auth(server)
+    cli.config().clone().remove_auth(server).map(drop)
 }
 
 fn ask(helper: &str, action: &str, input: &[u8]) -> Result<Vec<u8>> {

@@ -60,6 +60,12 @@ pub(crate) static TREE: &[Node] = &[
     Node::Verb(Entry::of::<container::wait::Wait>("wait")),
 ];
 
+/// The commit we were built from, if the build said so.
+const BUILD: &str = match option_env!("BARGE_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
 /// Reads the global flags, finds the command and runs it.
 pub(crate) async fn run(program: &'static str, args: Vec<String>) -> Result<()> {
     let parsed = flags::parse::<GlobalFlags>(args, Order::FlagsFirst).map_err(|error| {
@@ -69,13 +75,18 @@ pub(crate) async fn run(program: &'static str, args: Vec<String>) -> Result<()> 
     })?;
     let (globals, words) = match parsed {
         Parsed::Help => {
-            output::write(&help::tree(program, TREE));
+            output::write(&help::tree(program, "", TREE));
             return Ok(());
         }
         Parsed::Flags(globals, words) => (globals, words),
     };
     if globals.version {
-        output::say(&format!("{} version {}", help::title(program), env!("CARGO_PKG_VERSION")));
+        output::say(&format!(
+            "{} version {}, build {}",
+            help::title(program),
+            env!("CARGO_PKG_VERSION"),
+            BUILD
+        ));
         return Ok(());
     }
     let cli = Cli::new(program, globals);

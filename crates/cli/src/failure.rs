@@ -39,6 +39,17 @@ impl From<barge_client::Error> for Failure {
     }
 }
 
+/// The kernel's reason as Go writes it: lower case, without a number.
+pub(crate) fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| format!("{}{}", first.to_ascii_lowercase(), letters.as_str()))
+        .unwrap_or_default()
+}
+
 /// Runs one step for each of several objects: goes on after a failure, and tells all of them in the end.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
@@ -60,6 +71,11 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reasons_are_gos() {
+        assert_eq!(reason(&std::io::Error::from_raw_os_error(2)), "no such file or directory");
+    }
 
     #[test]
     fn statuses_fit_a_byte() {

@@ -75,7 +75,8 @@ macro_rules! flags {
         impl $crate::flags::FlagSet for $name {
             fn defaults() -> Self {
                 #[allow(unused_mut, reason = "not every struct has a flag with a default")]
-                let mut flags = Self { $($group: <$group_ty as $crate::flags::FlagSet>::defaults(),)* ..Self::default() };
+                let mut flags = Self::default();
+                $(flags.$group = <$group_ty as $crate::flags::FlagSet>::defaults();)*
                 $($(
                     let set = $crate::flags::value::Value::set(&mut flags.$field, $default);
                     debug_assert!(set.is_ok(), "default of {}", $long);

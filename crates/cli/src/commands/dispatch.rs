@@ -88,14 +88,15 @@ pub(crate) async fn descend(
     let mut words = words.into_iter();
     // `help NOUN VERB` is `NOUN VERB --help`.
     let mut wants_help = false;
+    let mut about = "";
     loop {
         let Some(word) = words.next() else {
-            output::write(&help::tree(&path, nodes));
+            output::write(&help::tree(&path, about, nodes));
             return Ok(());
         };
         match word.as_str() {
             "--help" | "-h" => {
-                output::write(&help::tree(&path, nodes));
+                output::write(&help::tree(&path, about, nodes));
                 return Ok(());
             }
             "help" => {
@@ -113,11 +114,17 @@ pub(crate) async fn descend(
         }
         match nodes.iter().find(|node| node.name() == word) {
             None => {
-                let text =
-                    format!("unknown command: {path} {word}\n\nRun '{path} --help' for more information");
-                return Err(Failure::new(format!("{}: {text}", cli.program)));
+                // Under a noun Docker shows the usage too.
+                let usage =
+                    if about.is_empty() { String::new() } else { format!("\n\nUsage:  {path} COMMAND") };
+                let more = format!("Run '{path} --help' for more information");
+                return Err(Failure::new(format!(
+                    "{}: unknown command: {path} {word}{usage}\n\n{more}",
+                    cli.program
+                )));
             }
-            Some(Node::Group(name, _, under)) => {
+            Some(Node::Group(name, text, under)) => {
+                about = text;
                 path = format!("{path} {name}");
                 nodes = under;
             }

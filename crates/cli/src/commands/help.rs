@@ -15,9 +15,9 @@ pub(crate) fn title(program: &str) -> String {
         .unwrap_or_default()
 }
 
-/// What stands under a noun, or at the top.
-pub(crate) fn tree(path: &str, nodes: &[Node]) -> String {
-    let is_top = !path.contains(' ');
+/// What stands under a noun that is about `about`, or at the top without one.
+pub(crate) fn tree(path: &str, about: &str, nodes: &[Node]) -> String {
+    let is_top = about.is_empty();
     let usage = if is_top { "[OPTIONS] COMMAND" } else { "COMMAND" };
     let mut text = format!("\nUsage:  {path} {usage}\n");
     let verbs: Vec<&Entry> = nodes
@@ -41,6 +41,7 @@ pub(crate) fn tree(path: &str, nodes: &[Node]) -> String {
         section(&mut text, "Commands", verbs.iter().skip(common).map(|entry| (entry.name, entry.about)));
         let _ = write!(text, "\nGlobal Options:\n{}", flags::help::options(&GlobalFlags::specs()));
     } else {
+        let _ = writeln!(text, "\n{about}");
         section(&mut text, "Commands", verbs.iter().map(|entry| (entry.name, entry.about)));
     }
     let _ = writeln!(text, "\nRun '{path} COMMAND --help' for more information on a command.");
@@ -52,7 +53,7 @@ fn section<'a>(text: &mut String, heading: &str, lines: impl Iterator<Item = (&'
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let _ = writeln!(text, "\n{heading}:");
     for (name, about) in lines {
-        let _ = writeln!(text, "  {name:width$} {about}");
+        let _ = writeln!(text, "  {name:width$}   {about}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Files of `NAME=VALUE` lines: `--env-file` and `--label-file`.
 
-use std::path::Path;
+use crate::failure::reason;
 
 /// What a line with a name alone means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,13 +15,7 @@ pub(crate) enum BareName {
 pub(crate) fn read(files: &[String], given: Vec<String>, bare: BareName) -> Result<Vec<String>, String> {
     let mut pairs = Vec::new();
     for file in files {
-        let bytes = std::fs::read(Path::new(file)).map_err(|error| {
-            let reason = match error.kind() {
-                std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-                _ => error.to_string(),
-            };
-            format!("open {file}: {reason}")
-        })?;
+        let bytes = std::fs::read(file).map_err(|error| format!("open {file}: {}", reason(&error)))?;
         pairs.extend(parse(file, &bytes, bare, |name| std::env::var(name).ok())?);
     }
     pairs.extend(given);

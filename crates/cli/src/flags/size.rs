@@ -32,6 +32,9 @@ impl Value for SwapBytes {
 pub(crate) fn parse_bytes(text: &str) -> Result<i64, String> {
     let refuse = || format!("invalid size: '{text}'");
     let digits = text.rfind(|c: char| c.is_ascii_digit() || c == '.').map_or(0, |at| at + 1);
+    if digits == 0 {
+        return Err(refuse());
+    }
     let (number, unit) = text.split_at(digits);
     let unit = unit.strip_prefix(' ').unwrap_or(unit).to_ascii_lowercase();
     let exponent = match unit.strip_suffix("ib").or_else(|| unit.strip_suffix('b')).unwrap_or(&unit) {

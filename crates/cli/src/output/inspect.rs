@@ -37,7 +37,9 @@ pub(crate) fn print(found: &[String], failures: Failures, format: &str) -> Resul
         None => output::say(&indent(&format!("[{}]", found.join(",")))),
         Some(template) => {
             for text in found {
-                output::say(&render(&template, text)?);
+                // What Docker's template had written by then ends with a line's end.
+                let line = render(&template, text).inspect_err(|_| output::say(""))?;
+                output::say(&line);
             }
             if found.is_empty() {
                 output::say("");

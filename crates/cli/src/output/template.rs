@@ -19,6 +19,8 @@ pub(crate) const HEADER: &str = "\0header";
 /// A compiled template.
 pub(crate) struct Template {
     engine: Engine,
+    /// What it was made of, for error texts.
+    source: String,
 }
 
 /// Whether functions work on values or stand in a table's header.
@@ -31,23 +33,47 @@ pub(crate) enum Place {
 impl Template {
     /// Compiles `source`.
     pub(crate) fn compile(source: &str, place: Place) -> Result<Self> {
-        let source = source.replace(".Label ", "label . ");
+        let rewritten = source.replace(".Label ", "label . ");
         let engine = Engine::new("").missing_key(MissingKey::Error);
         let engine = match place {
             Place::Row => row_functions(engine),
             Place::Header => header_functions(engine),
         };
-        let engine = engine.func("label", label).func("pad", pad).parse(&source);
-        let engine =
-            engine.map_err(|error| Failure::new(format!("template parsing error: {error}")).with_code(64))?;
-        Ok(Self { engine })
+        let engine = engine.func("label", label).func("pad", pad).parse(&rewritten);
+        let engine = engine.map_err(|error| Failure::new(syntax_error(&error)).with_code(64))?;
+        Ok(Self { engine, source: source.to_owned() })
     }
 
     /// Fills it with `data`; the error says which field is missing.
     pub(crate) fn render(&self, data: &Value) -> Result<String> {
-        self.engine
-            .execute_to_string(data)
-            .map_err(|error| Failure::new(format!("template parsing error: {error}")))
+        self.engine.execute_to_string(data).map_err(|error| Failure::new(self.missing_field(&error)))
+    }
+
+    /// Go's words for a field that is not there.
+    fn missing_field(&self, error: &TemplateError) -> String {
+        let text = error.to_string();
+        let Some((_, field)) = text.split_once("map has no entry for key: ") else {
+            return format!("template parsing error: {text}");
+        };
+        let path = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '$');
+        let found = self.source.find(&format!(".{field}")).map(|at| {
+            let start = self.source[..at].rfind(|c| !path(c)).map_or(0, |before| before + 1);
+            (start, &self.source[start..=at + field.len()])
+        });
+        let (column, path) = found.unwrap_or((0, field));
+        format!(
+            "template parsing error: template: :1:{column}: executing \"\" at <{path}>: map has no entry for key {field:?}"
+        )
+    }
+}
+
+/// Go counts no columns where it cannot read a template.
+fn syntax_error(error: &TemplateError) -> String {
+    let text = error.to_string();
+    let place = text.strip_prefix("template: ").and_then(|rest| rest.split_once(": "));
+    match place.and_then(|(place, reason)| Some((place.split_once(':')?.0, reason))) {
+        Some((line, reason)) => format!("template parsing error: template: :{line}: {reason}"),
+        None => format!("template parsing error: {text}"),
     }
 }
 
@@ -92,8 +118,8 @@ fn label(args: &[Value]) -> Outcome {
     let name = string(args, 1);
     let row = args.first().unwrap_or(&Value::Nil);
     if row.field(HEADER).is_some() {
-        let last = name.rsplit(['-', '_', '.', '/']).next().unwrap_or(&name);
-        return Ok(text(last.to_uppercase()));
+        let last = name.rsplit('.').next().unwrap_or(&name);
+        return Ok(text(last.replace(['-', '_'], " ")));
     }
     let found = row.field(LABELS).and_then(|labels| labels.field(&name));
     Ok(found.cloned().unwrap_or_else(|| text(String::new())))
@@ -210,14 +236,16 @@ mod tests {
 
     #[test]
     fn missing_fields_and_bad_syntax_are_errors() {
-        assert!(render("{{.Nope}}").is_err());
-        assert!(render("{{.Name").is_err());
+        let text = |source: &str| render(source).unwrap_err().text;
+        let missing = r#"template parsing error: template: :1:12: executing "" at <.Nope>: map has no entry for key "Nope""#;
+        assert_eq!(text("{{.Name}} {{.Nope}}"), missing);
+        assert_eq!(text("{{.Name"), "template parsing error: template: :1: unclosed action");
     }
 
     #[test]
     fn headers_are_left_alone_by_functions() {
         let header = Row::default().with("Name", "NAME").with(HEADER, "").into_value();
         let template = Template::compile("{{lower .Name}} {{.Label \"com.x.tier\"}}", Place::Header).unwrap();
-        assert_eq!(template.render(&header).unwrap(), "NAME TIER");
+        assert_eq!(template.render(&header).unwrap(), "NAME tier");
     }
 }

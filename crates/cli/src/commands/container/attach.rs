@@ -70,13 +70,13 @@ fn check_state(state: &ContainerState) -> Result<()> {
     let refuse = |text: &str| Err(Failure::new(text));
     match state {
         ContainerState { running: false, .. } => {
-            refuse("cannot attach to a stopped container, start it first")
+            refuse("You cannot attach to a stopped container, start it first")
         }
         ContainerState { paused: true, .. } => {
-            refuse("cannot attach to a paused container, unpause it first")
+            refuse("You cannot attach to a paused container, unpause it first")
         }
         ContainerState { restarting: true, .. } => {
-            refuse("cannot attach to a restarting container, wait until it is running")
+            refuse("You cannot attach to a restarting container, wait until it is running")
         }
         _ => Ok(()),
     }

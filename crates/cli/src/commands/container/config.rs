@@ -8,8 +8,9 @@ use barge_api::containers::{
     RestartPolicy,
 };
 
-use super::flags::{ContainerFlags, HealthFlags, LimitFlags};
+use super::flags::{ContainerFlags, HealthFlags, LimitFlags, SecurityFlags};
 use super::network;
+use crate::failure::reason;
 use crate::flags::device::{self, Device};
 use crate::flags::env_file::{self, BareName};
 use crate::flags::port;
@@ -25,90 +26,94 @@ pub(super) fn request(
     let networks = network::parse(&flags.network)?;
     let (exposed_ports, port_bindings) = port::parse(&flags.network.publish, &flags.network.expose)?;
     let (binds, volumes) = volumes(&flags.volume)?;
-    let (security_opt, masked_paths, readonly_paths) = security(flags.isolation_flags.security_opt)?;
-    let restart_policy = restart_policy(&flags.restart)?;
-    if flags.rm && !matches!(restart_policy.name.as_str(), "" | "no") {
-        return Err("conflicting options: cannot specify both --restart and --rm".to_owned());
-    }
-    check_modes(
-        &flags.isolation_flags.pid,
-        &flags.isolation_flags.uts,
-        &flags.isolation_flags.userns,
-        &flags.isolation_flags.cgroupns,
-    )?;
+    let mut env: Vec<String> = proxies.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    env.extend(env_file::read(&flags.env_file, flags.env.0.clone(), BareName::FromEnvironment)?);
+    let config = ContainerConfig {
+        exposed_ports,
+        env,
+        cmd: (!command.is_empty()).then_some(command),
+        image,
+        volumes,
+        mac_address: networks.mac_address,
+        ..container_config(&flags)?
+    };
+    let host_config = HostConfig { binds, network_mode: networks.mode, port_bindings, ..host_config(flags)? };
+    Ok(CreateRequest { config, host_config: Some(host_config), networking_config: Some(networks.endpoints) })
+}
+
+/// What the flags alone say of the container.
+fn container_config(flags: &ContainerFlags) -> Result<ContainerConfig, String> {
     let no_streams = flags.attach.is_empty();
     let attach_stdin = flags.attach.has("stdin") || flags.interactive;
-    let mut env: Vec<String> = proxies.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-    env.extend(env_file::read(&flags.env_file, flags.env.0, BareName::FromEnvironment)?);
-    let config = ContainerConfig {
-        hostname: flags.hostname,
-        domainname: flags.domainname,
-        user: flags.user,
+    Ok(ContainerConfig {
+        hostname: flags.hostname.clone(),
+        domainname: flags.domainname.clone(),
+        user: flags.user.clone(),
         attach_stdin,
         attach_stdout: no_streams || flags.attach.has("stdout"),
         attach_stderr: no_streams || flags.attach.has("stderr"),
-        exposed_ports,
         tty: flags.tty,
         open_stdin: flags.interactive,
         // The container's input ends with the client that feeds it.
         stdin_once: flags.interactive && attach_stdin,
-        env,
-        cmd: (!command.is_empty()).then_some(command),
-        healthcheck: health(flags.health)?,
-        image,
-        volumes,
-        working_dir: flags.workdir,
-        entrypoint: flags.entrypoint.map(|word| vec![word]),
-        mac_address: networks.mac_address,
-        labels: pairs(env_file::read(&flags.label_file, flags.label.0, BareName::Keep)?),
-        stop_signal: flags.stop_signal,
+        healthcheck: health(&flags.health)?,
+        working_dir: flags.workdir.clone(),
+        entrypoint: flags.entrypoint.clone().map(|word| vec![word]),
+        labels: pairs(&env_file::read(&flags.label_file, flags.label.0.clone(), BareName::Keep)?),
+        stop_signal: flags.stop_signal.clone(),
         stop_timeout: flags.stop_timeout,
         ..ContainerConfig::default()
-    };
-    let log_options = flags.log_opt;
-    if flags.log_driver == "none" && !log_options.is_empty() {
+    })
+}
+
+/// What the flags alone say of the host's part.
+fn host_config(flags: ContainerFlags) -> Result<HostConfig, String> {
+    let restart_policy = restart_policy(&flags.restart)?;
+    if flags.rm && !matches!(restart_policy.name.as_str(), "" | "no") {
+        return Err("conflicting options: cannot specify both --restart and --rm".to_owned());
+    }
+    if flags.log_driver == "none" && !flags.log_opt.is_empty() {
         return Err(format!("invalid logging opts for driver {}", flags.log_driver));
     }
-    let oom_score_adj = flags.limits.oom_score_adj;
-    let mut resources = limits(flags.limits)?;
-    resources.cgroup_parent = flags.isolation_flags.cgroup_parent;
+    let namespaces = flags.isolation_flags;
+    check_modes(&namespaces)?;
+    let (security_opt, masked_paths, readonly_paths) = security(namespaces.security_opt)?;
+    let mut resources = limits(&flags.limits)?;
+    resources.cgroup_parent = namespaces.cgroup_parent;
     resources.device_cgroup_rules = flags.device_cgroup_rule.0;
     resources.device_requests = flags.gpus.0;
     resources.ulimits = flags.ulimit.into_list();
     devices(&flags.device, &mut resources)?;
     let mut dns_options = flags.network.dns_option;
     dns_options.extend(flags.network.dns_opt);
-    let host_config = HostConfig {
-        binds,
+    Ok(HostConfig {
         container_id_file: flags.cidfile,
-        log_config: LogConfig { driver: flags.log_driver, config: pairs(log_options) },
-        network_mode: networks.mode,
-        port_bindings,
+        log_config: LogConfig { driver: flags.log_driver, config: pairs(&flags.log_opt) },
         restart_policy,
         auto_remove: flags.rm,
         volume_driver: flags.volume_driver,
         volumes_from: flags.volumes_from,
         annotations: flags.annotation.0,
-        cap_add: flags.isolation_flags.cap_add,
-        cap_drop: flags.isolation_flags.cap_drop,
-        cgroupns_mode: flags.isolation_flags.cgroupns,
+        cap_add: namespaces.cap_add,
+        cap_drop: namespaces.cap_drop,
+        cgroupns_mode: namespaces.cgroupns,
         dns: flags.network.dns.0,
         dns_options,
         dns_search: flags.network.dns_search,
         extra_hosts: flags.network.add_host.0,
         group_add: flags.group_add,
-        ipc_mode: flags.isolation_flags.ipc,
+        ipc_mode: namespaces.ipc,
         links: flags.network.link.0,
-        oom_score_adj,
-        pid_mode: flags.isolation_flags.pid,
-        privileged: flags.isolation_flags.privileged,
+        oom_score_adj: flags.limits.oom_score_adj,
+        pid_mode: namespaces.pid,
+        privileged: namespaces.privileged,
         publish_all_ports: flags.network.publish_all,
         readonly_rootfs: flags.read_only,
         security_opt,
         storage_opt: storage_options(&flags.storage_opt)?,
         tmpfs: flags.tmpfs.iter().map(|text| split(text, ':')).collect(),
-        uts_mode: flags.isolation_flags.uts,
-        userns_mode: flags.isolation_flags.userns,
+        uts_mode: namespaces.uts,
+        userns_mode: namespaces.userns,
         shm_size: flags.shm_size.0,
         sysctls: flags.sysctl.0.0,
         runtime: flags.runtime,
@@ -119,8 +124,7 @@ pub(super) fn request(
         init: flags.init,
         resources,
         ..HostConfig::default()
-    };
-    Ok(CreateRequest { config, host_config: Some(host_config), networking_config: Some(networks.endpoints) })
+    })
 }
 
 fn split(text: &str, at: char) -> (String, String) {
@@ -128,7 +132,7 @@ fn split(text: &str, at: char) -> (String, String) {
     (key.to_owned(), value.to_owned())
 }
 
-fn pairs(texts: Vec<String>) -> BTreeMap<String, String> {
+fn pairs(texts: &[String]) -> BTreeMap<String, String> {
     texts.iter().map(|text| split(text, '=')).collect()
 }
 
@@ -167,18 +171,18 @@ pub(super) fn restart_policy(text: &str) -> Result<RestartPolicy, String> {
     Ok(RestartPolicy { name: name.to_owned(), maximum_retry_count })
 }
 
-fn check_modes(pid: &str, uts: &str, userns: &str, cgroupns: &str) -> Result<(), String> {
+fn check_modes(modes: &SecurityFlags) -> Result<(), String> {
     let is_container = |mode: &str| mode.strip_prefix("container:").is_some_and(|id| !id.is_empty());
-    if !matches!(pid, "" | "host") && !is_container(pid) {
+    if !matches!(modes.pid.as_str(), "" | "host") && !is_container(&modes.pid) {
         return Err("--pid: invalid PID mode".to_owned());
     }
-    if !matches!(uts, "" | "host") {
+    if !matches!(modes.uts.as_str(), "" | "host") {
         return Err("--uts: invalid UTS mode".to_owned());
     }
-    if !matches!(userns, "" | "host") {
+    if !matches!(modes.userns.as_str(), "" | "host") {
         return Err("--userns: invalid USER mode".to_owned());
     }
-    if !matches!(cgroupns, "" | "host" | "private") {
+    if !matches!(modes.cgroupns.as_str(), "" | "host" | "private") {
         return Err("--cgroupns: invalid CGROUP mode".to_owned());
     }
     Ok(())
@@ -203,7 +207,7 @@ fn security(texts: Vec<String>) -> Result<Security, String> {
             }
             Some((_, value)) if !value.is_empty() => options.push(text),
             _ if text.starts_with("no-new-privileges") => options.push(text),
-            _ => return Err(format!("invalid --security-opt: {text:?}")),
+            _ => return Err(format!("Invalid --security-opt: {text:?}")),
         }
     }
     let paths = unconfined.then(Vec::new);
@@ -211,14 +215,15 @@ fn security(texts: Vec<String>) -> Result<Security, String> {
 }
 
 fn seccomp_profile(path: &str) -> Result<String, String> {
-    let text =
-        std::fs::read(path).map_err(|error| format!("opening seccomp profile ({path}) failed: {error}"))?;
+    let text = std::fs::read(path).map_err(|error| {
+        format!("opening seccomp profile ({path}) failed: open {path}: {}", reason(&error))
+    })?;
     let json: serde_json::Value = serde_json::from_slice(&text)
         .map_err(|error| format!("compacting json for seccomp profile ({path}) failed: {error}"))?;
     Ok(json.to_string())
 }
 
-fn health(flags: HealthFlags) -> Result<Option<HealthConfig>, String> {
+fn health(flags: &HealthFlags) -> Result<Option<HealthConfig>, String> {
     let durations = [
         ("interval", flags.interval.0),
         ("timeout", flags.timeout.0),
@@ -236,9 +241,12 @@ fn health(flags: HealthFlags) -> Result<Option<HealthConfig>, String> {
     if let Some((name, _)) = durations.iter().find(|(_, value)| *value < 0) {
         return Err(format!("--health-{name} cannot be negative"));
     }
-    let test =
-        if flags.command.is_empty() { Vec::new() } else { vec!["CMD-SHELL".to_owned(), flags.command] };
-    Ok(is_set.then(|| HealthConfig {
+    let test = if flags.command.is_empty() {
+        Vec::new()
+    } else {
+        vec!["CMD-SHELL".to_owned(), flags.command.clone()]
+    };
+    Ok(is_set.then_some(HealthConfig {
         test,
         interval: flags.interval.0,
         timeout: flags.timeout.0,
@@ -263,7 +271,7 @@ fn devices(texts: &[String], resources: &mut Resources) -> Result<(), String> {
     Ok(())
 }
 
-fn limits(flags: LimitFlags) -> Result<Resources, String> {
+fn limits(flags: &LimitFlags) -> Result<Resources, String> {
     let swappiness = flags.memory_swappiness;
     if swappiness != -1 && !(0..=100).contains(&swappiness) {
         return Err(format!("invalid value: {swappiness}. Valid memory swappiness range is 0-100"));
@@ -273,17 +281,17 @@ fn limits(flags: LimitFlags) -> Result<Resources, String> {
         memory: flags.memory.0,
         nano_cpus: flags.cpus.0,
         blkio_weight: flags.blkio_weight,
-        blkio_weight_device: flags.blkio_weight_device.0,
-        blkio_device_read_bps: flags.device_read_bps.0,
-        blkio_device_write_bps: flags.device_write_bps.0,
-        blkio_device_read_iops: flags.device_read_iops.0,
-        blkio_device_write_iops: flags.device_write_iops.0,
+        blkio_weight_device: flags.blkio_weight_device.0.clone(),
+        blkio_device_read_bps: flags.device_read_bps.0.clone(),
+        blkio_device_write_bps: flags.device_write_bps.0.clone(),
+        blkio_device_read_iops: flags.device_read_iops.0.clone(),
+        blkio_device_write_iops: flags.device_write_iops.0.clone(),
         cpu_period: flags.cpu_period,
         cpu_quota: flags.cpu_quota,
         cpu_realtime_period: flags.cpu_rt_period,
         cpu_realtime_runtime: flags.cpu_rt_runtime,
-        cpuset_cpus: flags.cpuset_cpus,
-        cpuset_mems: flags.cpuset_mems,
+        cpuset_cpus: flags.cpuset_cpus.clone(),
+        cpuset_mems: flags.cpuset_mems.clone(),
         kernel_memory: flags.kernel_memory.0,
         memory_reservation: flags.memory_reservation.0,
         memory_swap: flags.memory_swap.0,

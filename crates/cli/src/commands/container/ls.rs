@@ -67,7 +67,7 @@ impl Verb for Ls {
         };
         let limit = if flags.latest { 1 } else { flags.last };
         // Sizes cost the engine much work, so they are only asked for if they are shown.
-        let size = flags.size || format.contains(".Size");
+        let size = flags.size || format.contains(".Size") || format.contains("{{json .}}");
         let options = ListOptions { all: flags.all || limit > 0, limit, size, filters: flags.filter.0 };
         let containers = cli.client().await?.containers().list(&options).await?;
         let columns = Columns {
@@ -102,7 +102,7 @@ fn row(container: ContainerSummary, whole: bool) -> Row {
         .with("Mounts", mounts(&container.mounts, whole))
         .with("LocalVolumes", volumes.to_string())
         .with("Networks", networks.join(","))
-        .with("Platform", platform.unwrap_or_default())
+        .with("Platform", platform.map_or(gotmpl::Value::Nil, Into::into))
 }
 
 fn names(names: &[String], whole: bool) -> String {

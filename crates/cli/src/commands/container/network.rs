@@ -123,7 +123,7 @@ fn endpoint(network: &Attachment) -> Result<EndpointSettings, String> {
 fn check_mac(mac: &str) -> Result<(), String> {
     let groups: Vec<&str> = mac.trim().split([':', '-']).collect();
     let hex = |group: &&str| group.len() == 2 && group.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if mac.is_empty() || (matches!(groups.len(), 6 | 8 | 20) && groups.iter().all(|group| hex(&group))) {
+    if mac.is_empty() || (matches!(groups.len(), 6 | 8 | 20) && groups.iter().all(hex)) {
         Ok(())
     } else {
         Err(format!("{mac} is not a valid mac address"))

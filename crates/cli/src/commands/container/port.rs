@@ -43,7 +43,7 @@ impl Verb for Port {
                 bindings.iter().for_each(|binding| output::say(&address(binding)));
                 Ok(())
             }
-            _ => Err(Failure::new(format!("no public port '{wanted}' published for {}", args[0]))),
+            _ => Err(Failure::new(format!("Error: No public port '{wanted}' published for {}", args[0]))),
         }
     }
 }

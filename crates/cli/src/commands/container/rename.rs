@@ -19,6 +19,8 @@ impl Verb for Rename {
         if old.is_empty() || new.is_empty() {
             return Err(Failure::new("Error: Neither old nor new names may be empty"));
         }
-        Ok(cli.client().await?.containers().rename(old, new).await?)
+        let renamed = cli.client().await?.containers().rename(old, new).await;
+        renamed
+            .map_err(|error| Failure::new(format!("{error}\nError: failed to rename container named {old}")))
     }
 }

@@ -2,7 +2,7 @@
 
 use barge_client::RemoveOptions;
 
-use super::each::each;
+use super::each::{Done, each};
 use crate::cli::Cli;
 use crate::commands::{Arity, Verb};
 use crate::failure::Result;
@@ -34,9 +34,9 @@ impl Verb for Rm {
                 // Forced removal is content with there being nothing left.
                 Err(error) if options.force && error.is_not_found() => {
                     output::warn(&error.to_string());
-                    Ok(())
+                    Ok(Done::Silently)
                 }
-                result => result,
+                result => result.map(Done::from),
             }
         })
         .await

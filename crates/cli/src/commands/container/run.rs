@@ -41,8 +41,7 @@ impl Verb for Run {
 
     async fn run(cli: &Cli, flags: RunFlags, args: Vec<String>) -> Result<()> {
         if flags.detach && !flags.create.container.attach.is_empty() {
-            return Err(Failure::new("conflicting options: cannot specify both --attach and --detach")
-                .with_code(REFUSED));
+            return Err(Failure::new("conflicting options: cannot specify both --attach and --detach"));
         }
         let mut plan = Plan::new(cli, flags.create, args).map_err(|text| with_help(cli, "run", &text))?;
         let config = &mut plan.request.config;

@@ -52,7 +52,7 @@ impl Verb for Start {
         failures.note(if failed.is_empty() {
             Ok(())
         } else {
-            Err(format!("failed to start containers: {}", failed.join(", ")))
+            Err(format!("Error: failed to start containers: {}", failed.join(", ")))
         });
         failures.into_result()
     }

@@ -4,7 +4,7 @@ use barge_client::{Body, body_from_reader};
 
 use crate::cli::Cli;
 use crate::commands::{Arity, Verb};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, reason};
 use crate::flags::flags;
 use crate::progress;
 use crate::stream::terminal;
@@ -43,7 +43,8 @@ pub(super) async fn source(path: &str) -> Result<Body> {
     if path.is_empty() || path == "-" {
         return Ok(body_from_reader(tokio::io::stdin()));
     }
-    let file =
-        tokio::fs::File::open(path).await.map_err(|error| Failure::new(format!("open {path}: {error}")))?;
+    let file = tokio::fs::File::open(path)
+        .await
+        .map_err(|error| Failure::new(format!("open {path}: {}", reason(&error))))?;
     Ok(body_from_reader(file))
 }

@@ -82,14 +82,14 @@ fn credentials(cli: &Cli, flags: LoginFlags, server: &str) -> Result<AuthConfig>
     }
     let password = if flags.password_stdin { Some(read_all()?) } else { flags.password };
     let stored = auth::lookup(cli, server);
-    if let (None, None, Some(stored)) = (&flags.username, &password, &stored) {
-        if !stored.username.is_empty() && !stored.password.is_empty() {
-            output::warn(&format!(
-                "Authenticating with existing credentials... [Username: {}]\n",
-                stored.username
-            ));
-            return Ok(stored.clone());
-        }
+    let complete =
+        stored.as_ref().filter(|stored| !stored.username.is_empty() && !stored.password.is_empty());
+    if let (None, None, Some(stored)) = (&flags.username, &password, complete) {
+        output::warn(&format!(
+            "Authenticating with existing credentials... [Username: {}]\n",
+            stored.username
+        ));
+        return Ok(stored.clone());
     }
     if (flags.username.is_none() || password.is_none()) && !terminal::stdin_is_terminal() {
         return refuse("Error: Cannot perform an interactive login from a non TTY device");

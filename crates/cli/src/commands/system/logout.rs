@@ -19,11 +19,8 @@ impl Verb for Logout {
 
     async fn run(cli: &Cli, _flags: NoFlags, args: Vec<String>) -> Result<()> {
         let server = server(args.first().map(String::as_str));
-        if auth::erase(cli, server)? {
-            output::say(&format!("Removing login credentials for {server}"));
-        } else {
-            output::say(&format!("Not logged in to {server}"));
-        }
+        output::say(&format!("Removing login credentials for {server}"));
+        auth::erase(cli, server)?;
         Ok(())
     }
 }

@@ -81,6 +81,14 @@ fn arch() -> &'static str {
     }
 }
 
+/// A build time in the form `Thu May  7 21:09:36 2026`; other texts stay as they are.
+fn go_date(text: &str) -> String {
+    match text.parse::<jiff::Timestamp>() {
+        Ok(moment) => moment.to_zoned(jiff::tz::TimeZone::UTC).strftime("%a %b %e %H:%M:%S %Y").to_string(),
+        Err(_) => text.to_owned(),
+    }
+}
+
 fn plain(cli: &Cli, spoken: &str, server: Option<&ServerVersion>) -> String {
     let newest = versions::MAX.to_string();
     let downgraded = if spoken == newest { String::new() } else { format!(" (downgraded from {newest})") };
@@ -111,7 +119,7 @@ fn plain(cli: &Cli, spoken: &str, server: Option<&ServerVersion>) -> String {
                 [("Go version", "GoVersion"), ("Git commit", "GitCommit"), ("Built", "BuildTime")]
                     .iter()
                     .filter(|(_, key)| !detail(key).is_empty())
-                    .map(|(label, key)| format!("  {label}:\t{}", detail(key))),
+                    .map(|(label, key)| format!("  {label}:\t{}", go_date(&detail(key)))),
             );
             lines.push(format!("  OS/Arch:\t{}/{}", detail("Os"), detail("Arch")));
             lines.push(format!("  Experimental:\t{}", detail("Experimental")));
