@@ -128,6 +128,7 @@ impl<W: Write> Packer<W> {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Ok(());
         }
+        refuse(&file, "trusted.overlay.metacopy", found)?;
         described.size = u64::try_from(stat.st_size).unwrap_or_default();
         described.metadata.xattrs = xattrs::read(&file).on("read attributes of", found.path_buf())?;
         self.append(described, file)
@@ -135,6 +136,7 @@ impl<W: Write> Packer<W> {
 
     fn directory(&mut self, walk: &Walk, found: &Found) -> Result<()> {
         let directory = walk.open_child(found, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        refuse(&directory, "trusted.overlay.redirect", found)?;
         let attributes = xattrs::read(&directory).on("read attributes of", found.path_buf())?;
         let name = [&found.path[..], b"/"].concat();
         self.append(entry(name.clone(), Kind::Directory, &found.stat, attributes), io::empty())?;
@@ -165,6 +167,16 @@ impl<W: Write> Packer<W> {
     fn append(&mut self, entry: Entry, content: impl Read) -> Result<()> {
         self.archive.append(&entry, content).map_err(|source| Error::WriteArchive { source })
     }
+}
+
+/// Some hosts have overlay note that a directory was renamed, or that only a file's mode was changed, and leave the
+/// content where it was. A layer can't say that.
+fn refuse(file: &File, mark: &str, found: &Found) -> Result<()> {
+    if rustix::fs::fgetxattr(file, mark, &mut [0u8; 0][..]).is_err() {
+        return Ok(());
+    }
+    let reason = format!("it has {mark}: load the overlay module with redirect_dir=off metacopy=off");
+    Err(Error::LayerEntry { name: String::from_utf8_lossy(&found.path).into_owned(), reason })
 }
 
 fn entry(name: Vec<u8>, kind: Kind, stat: &Stat, xattrs: Vec<(Vec<u8>, Vec<u8>)>) -> Entry {

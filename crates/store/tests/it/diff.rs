@@ -92,3 +92,14 @@ fn a_deep_tree_is_packed_with_few_descriptors() {
     let diff = fixture.apply(&[&layer]).unwrap();
     assert_same(&snapshot.upper, &diff, Fidelity::Exact);
 }
+
+#[test]
+fn what_overlay_has_only_noted_is_not_taken_for_content() {
+    let fixture = Fixture::new();
+    let snapshot = fixture.store.snapshots().prepare("c", &[]).unwrap();
+    let directory = snapshot.upper.join("d");
+    std::fs::create_dir(&directory).unwrap();
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(&directory, "trusted.overlay.redirect", b"/elsewhere", flags).unwrap();
+    assert!(fixture.store.diff("c", Vec::new()).is_err());
+}
