@@ -5,5 +5,6 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).peekable();
     arguments.next_if(|word| word == "shim");
-    barge_shim::main(arguments.collect())
+    let arguments: Vec<_> = arguments.collect();
+    barge_shim::main(&arguments)
 }

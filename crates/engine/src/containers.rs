@@ -145,10 +145,23 @@ pub(crate) async fn shim_of(engine: &Engine, container: &str) -> Result<Shim> {
     container.ask(|owner| Box::pin(std::future::ready(owner.shim()))).await
 }
 
+/// Whether a shim's failure says that the process it was for has ended.
+pub(crate) fn is_gone(error: &barge_shim::Error) -> bool {
+    match error {
+        barge_shim::Error::Gone => true,
+        barge_shim::Error::Refused(failure) => failure.kind == barge_shim::Kind::NotFound,
+        _ => false,
+    }
+}
+
 /// A shim's failure in the engine's words.
 pub(crate) fn shim_error(error: &barge_shim::Error) -> Error {
     let text = error.to_string();
-    let barge_shim::Error::Refused(failure) = error else { return Error::system(text) };
+    let failure = match error {
+        barge_shim::Error::Refused(failure) => failure,
+        barge_shim::Error::Gone => return Error::conflict("the container has just ended"),
+        _ => return Error::system(text),
+    };
     match failure.kind {
         barge_shim::Kind::NotFound => Error::not_found(text),
         barge_shim::Kind::Conflict => Error::conflict(text),

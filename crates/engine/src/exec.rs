@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 
 /// How long an ended exec can still be inspected.
 const KEPT: Duration = Duration::from_secs(300);
-/// How long a resize waits for a start that is under way.
+/// How long a resize waits for a start that is under way, and an inspection for an end.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The exit code of an exec whose container ended under it.
 const KILLED: i32 = 137;
@@ -68,6 +68,21 @@ impl Exec {
             *state = State::Ended { pid, code, at: Instant::now() };
             true
         })
+    }
+
+    /// Returns once its end is known, if its process is gone: a client that saw the end of its stream asks for the
+    /// exit code before the shim's word of it has made its way here.
+    async fn settled(&self) {
+        let gone = match *self.state.borrow() {
+            State::Running { pid } => !std::path::Path::new(&format!("/proc/{pid}")).exists(),
+            _ => false,
+        };
+        if gone {
+            let mut state = self.state.subscribe();
+            let ended = state.wait_for(|state| matches!(state, State::Ended { .. }));
+            // In vain if the shim died as well; then the exec ends with its container.
+            let _ = tokio::time::timeout(PATIENCE, ended).await;
+        }
     }
 
     fn words(&self) -> Vec<String> {
@@ -144,8 +159,9 @@ impl Execs {
     }
 
     /// What became of it.
-    pub fn inspect(&self, _engine: &Arc<Engine>, id: &str) -> Result<ExecInspect> {
+    pub async fn inspect(&self, _engine: &Arc<Engine>, id: &str) -> Result<ExecInspect> {
         let exec = self.find(id)?;
+        exec.settled().await;
         let (running, exit_code, pid) = match *exec.state.borrow() {
             State::Created | State::Starting => (false, None, 0),
             State::Running { pid } => (true, None, pid),

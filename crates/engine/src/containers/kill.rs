@@ -11,7 +11,7 @@ use super::spec::signals;
 use super::task::{Container, Owner};
 use super::wait;
 use crate::engine::Engine;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 /// How long an end is waited for after SIGKILL.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -51,16 +51,16 @@ impl Owner {
             return Ok(());
         }
         let shim = self.shim()?;
-        match shim.signal(signal, None).await.map_err(|error| super::shim_error(&error)) {
-            // The process is gone already: its end is on the way.
-            Err(error) if error.kind() == Kind::NotFound => {}
-            other => other?,
+        match shim.signal(signal, None).await {
+            // The process has ended, and the news of it is on the way.
+            Err(error) if super::is_gone(&error) => {}
+            other => other.map_err(|error| super::shim_error(&error))?,
         }
         self.announce(action::KILL, &[("signal", signal.to_string())]);
         let stop_signal = signals::parse(&self.document.config.stop_signal).unwrap_or(signals::TERM);
         let ends = signal == signals::KILL || signal == stop_signal;
         if ends && matches!(self.document.status, Status::Paused(_)) {
-            self.unpause().await?;
+            self.thaw(&shim).await?;
         }
         Ok(())
     }

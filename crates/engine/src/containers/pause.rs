@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use barge_shim::Shim;
+
 use super::Containers;
 use super::lifecycle::{Event, Status};
 use super::task::Owner;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 impl Containers {
     /// Freezes its processes.
@@ -39,7 +41,19 @@ impl Owner {
         Ok(())
     }
 
-    pub(super) async fn unpause(&mut self) -> Result<()> {
+    /// Thaws a container whose end has been asked for. The shim thaws by itself for SIGKILL, and may be gone.
+    pub(super) async fn thaw(&mut self, shim: &Shim) -> Result<()> {
+        if let Err(error) = shim.unpause().await {
+            let error = super::shim_error(&error);
+            if error.kind() != Kind::Conflict {
+                return Err(error);
+            }
+        }
+        self.apply(Event::Unpaused).await;
+        Ok(())
+    }
+
+    async fn unpause(&mut self) -> Result<()> {
         let id = &self.document.id;
         if !matches!(self.document.status, Status::Paused(_)) {
             return Err(Error::system(format!("Container {id} is not paused")));

@@ -74,7 +74,8 @@ impl task::Owner {
     async fn stop_signal(&mut self, signal: i32) -> Result<()> {
         self.signal(signal).await?;
         if matches!(self.document.status, super::lifecycle::Status::Paused(_)) {
-            self.unpause().await?;
+            let shim = self.shim()?;
+            self.thaw(&shim).await?;
         }
         Ok(())
     }

@@ -32,9 +32,11 @@ async fn exec(harbour: &Harbour, container: &str, config: ExecConfig, input: &st
     ours.shutdown().await.unwrap();
     let mut bytes = Vec::new();
     ours.read_to_end(&mut bytes).await.unwrap();
-    eventually("the exec ends", async || execs.inspect(&harbour.engine, &id).unwrap().exit_code.is_some())
-        .await;
-    (unframe(&bytes), execs.inspect(&harbour.engine, &id).unwrap().exit_code.unwrap())
+    eventually("the exec ends", async || {
+        execs.inspect(&harbour.engine, &id).await.unwrap().exit_code.is_some()
+    })
+    .await;
+    (unframe(&bytes), execs.inspect(&harbour.engine, &id).await.unwrap().exit_code.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,7 +80,7 @@ async fn refusals() {
         (Kind::Conflict, format!("container {id} is not running").as_str())
     );
     assert_eq!(
-        execs.inspect(&harbour.engine, "nothing").unwrap_err().message(),
+        execs.inspect(&harbour.engine, "nothing").await.unwrap_err().message(),
         "No such exec instance: nothing"
     );
 }

@@ -185,7 +185,7 @@ fn shim() -> PathBuf {
     let test = std::env::current_exe().expect("this program's path");
     let profile = test.ancestors().nth(2).expect("the target directory");
     let shim = profile.join("examples/shim");
-    assert!(shim.exists(), "{} is missing: cargo test --examples builds it", shim.display());
+    assert!(shim.exists(), "{} is missing: cargo build --example shim makes it", shim.display());
     shim
 }
 
@@ -193,7 +193,7 @@ fn import_busybox(engine: &Engine) {
     let tar = std::process::Command::new("sh")
         .arg("-c")
         .arg(
-            "set -e; d=$(mktemp -d); mkdir -p $d/bin $d/etc $d/tmp $d/data; cp /bin/busybox $d/bin/; \
+            "set -e; d=$(mktemp -d); chmod 755 $d; mkdir -p $d/bin $d/etc $d/tmp $d/data; cp /bin/busybox $d/bin/; \
              for n in $($d/bin/busybox --list); do [ $n = busybox ] || ln -s busybox $d/bin/$n; done; \
              printf 'root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000::/:/bin/sh\n' > $d/etc/passwd; \
              printf 'root:x:0:\nguest:x:1000:\ncrew:x:77:guest\n' > $d/etc/group; echo mine > $d/data/file; \
