@@ -142,9 +142,18 @@ impl Manifest {
         serde_json::to_vec(&manifest).map_err(|e| Error::Document { what: "manifest", reason: e.to_string() })
     }
 
-    /// Whether the config is one of a runnable image (an artifact's is not).
+    /// Whether the config is one of a runnable image (an artifact's is not). The last four are what broken
+    /// registries and old builders wrote, and what Docker takes for an image, too.
     pub fn is_image(&self) -> bool {
-        matches!(&*self.config.media_type, media_type::OCI_CONFIG | media_type::DOCKER_CONFIG)
+        matches!(
+            &*self.config.media_type,
+            media_type::OCI_CONFIG
+                | media_type::DOCKER_CONFIG
+                | "application/octet-stream"
+                | "application/json"
+                | "text/html"
+                | ""
+        )
     }
 }
 

@@ -29,6 +29,13 @@ pub(crate) fn replace<T: Serialize>(path: &Path, document: &T, durability: Durab
     replace_bytes(path, &bytes, durability)
 }
 
+/// Writes the first document at `path`, in a directory that nobody sees yet: there is nothing to replace.
+pub(crate) fn create<T: Serialize>(path: &Path, document: &T) -> Result<()> {
+    let bytes = serde_json::to_vec(document)
+        .map_err(|e| Error::Document { path: path.to_owned(), reason: e.to_string() })?;
+    fs::write(path, bytes).on("write", path)
+}
+
 /// Replaces `path` by `bytes`.
 pub(crate) fn replace_bytes(path: &Path, bytes: &[u8], durability: Durability) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));

@@ -136,17 +136,13 @@ impl Layers {
     /// What can be done now that all entries are there: the layer's size, and what is left to do.
     fn complete(&self, extracted: Extracted, below: &[Digest]) -> Result<(u64, Unsettled)> {
         let Extracted { mut root, directories, mut unsettled, size } = extracted;
-        if below.iter().all(|chain_id| self.is_settled(chain_id)) {
+        // Only a settled layer may be looked at by another.
+        if below.iter().all(|chain_id| self.0.catalog.is_settled(chain_id).unwrap_or(false)) {
             unsettled.settle(&mut root, &self.0.catalog.view(below))?;
             unsettled = Unsettled::default();
         }
         directories.apply(&root)?;
         Ok((size, unsettled))
-    }
-
-    /// Whether the layer is here with nothing left to do: only then may another look at it.
-    fn is_settled(&self, chain_id: &Digest) -> bool {
-        self.0.catalog.load(chain_id).is_ok_and(|document| document.unsettled.is_empty())
     }
 
     /// Does what was put off for the layers of `chain` (chain ids, base first), now that all are here.
@@ -156,7 +152,7 @@ impl Layers {
     pub(crate) fn settle(&self, chain: &[Digest]) -> Result<()> {
         let catalog = &self.0.catalog;
         for chain_id in chain {
-            if catalog.load(chain_id)?.unsettled.is_empty() {
+            if catalog.is_settled(chain_id)? {
                 continue;
             }
             let _claim = catalog.claims.claim(*chain_id);
@@ -220,8 +216,7 @@ impl Layers {
 
     /// Takes a layer away; what is given back is still to be removed.
     pub(crate) fn discard(&self, chain_id: &Digest) -> Result<Option<PathBuf>> {
-        let catalog = &self.0.catalog;
-        catalog.area.discard(&catalog.directory(chain_id))
+        self.0.catalog.discard(chain_id)
     }
 }
 

@@ -9,10 +9,10 @@ use crate::document::{self, Durability};
 use crate::error::{Error, OnFile, Result};
 use barge_oci::Digest;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The layers' directory.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(super) struct Catalog {
     pub(super) area: Arc<Area>,
     pub(super) claims: Arc<Claims>,
     boot: String,
+    /// Layers known to be here with nothing left to do: every container that starts asks.
+    settled: Mutex<HashSet<Digest>>,
 }
 
 /// `layer.json`.
@@ -42,7 +44,7 @@ const VERSION: u32 = 1;
 
 impl Catalog {
     pub(super) fn new(area: Arc<Area>) -> Self {
-        Self { area, claims: Arc::default(), boot: boot_id() }
+        Self { area, claims: Arc::default(), boot: boot_id(), settled: Mutex::default() }
     }
 
     /// The document of a layer that was just extracted.
@@ -59,7 +61,7 @@ impl Catalog {
 
     /// Gives a staged layer its place.
     pub(super) fn publish(&self, staged: Staged, chain_id: &Digest, document: &Document) -> Result<()> {
-        document::replace(&staged.path().join("layer.json"), document, Durability::Crash)?;
+        document::create(&staged.path().join("layer.json"), document)?;
         let place = self.directory(chain_id);
         staged.publish(&place).on("rename to", &place)
     }
@@ -115,6 +117,32 @@ impl Catalog {
         self.document(chain_id).is_file()
     }
 
+    /// Whether the layer is here with nothing left to do.
+    ///
+    /// # Errors
+    /// [`Error::LayerNotFound`] if it is not here.
+    pub(super) fn is_settled(&self, chain_id: &Digest) -> Result<bool> {
+        if self.known_settled().contains(chain_id) {
+            return Ok(true);
+        }
+        let settled = self.load(chain_id)?.unsettled.is_empty();
+        if settled {
+            self.known_settled().insert(*chain_id);
+        }
+        Ok(settled)
+    }
+
+    /// Takes a layer away; what is given back is still to be removed.
+    pub(super) fn discard(&self, chain_id: &Digest) -> Result<Option<PathBuf>> {
+        self.known_settled().remove(chain_id);
+        self.area.discard(&self.directory(chain_id))
+    }
+
+    // A set of digests is right after any panic.
+    fn known_settled(&self) -> MutexGuard<'_, HashSet<Digest>> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn load(&self, chain_id: &Digest) -> Result<Document> {
         document::load(&self.document(chain_id))?.ok_or(Error::LayerNotFound { chain_id: *chain_id })
     }
@@ -124,7 +152,7 @@ impl Catalog {
         Lower::new(chain.iter().rev().map(|chain_id| self.diff(chain_id)).collect())
     }
 
-    pub(super) fn directory(&self, chain_id: &Digest) -> PathBuf {
+    fn directory(&self, chain_id: &Digest) -> PathBuf {
         self.area.layers().join(chain_id.hex())
     }
 

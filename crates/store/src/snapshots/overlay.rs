@@ -6,7 +6,7 @@
 
 use super::{Snapshot, Snapshotter};
 use crate::area::Area;
-use crate::document::{self, Durability};
+use crate::document;
 use crate::error::{Error, OnFile, Result};
 use crate::gc::Collector;
 use crate::layers::Layers;
@@ -103,7 +103,7 @@ impl Snapshotter for Overlay {
         }
         copy_root(&snapshot.lower[0], &upper).on("set the owner of", &upper)?;
         let document = Document { version: VERSION, chain: chain.to_owned() };
-        document::replace(&staged.path().join("snapshot.json"), &document, Durability::Crash)?;
+        document::create(&staged.path().join("snapshot.json"), &document)?;
         let mut chains = self.chains.lock();
         match staged.publish(&place) {
             Err(e) if matches!(e.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
