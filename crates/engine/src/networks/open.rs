@@ -58,10 +58,12 @@ impl Networks {
         let entries = RwLock::new(entries.collect());
         Ok(Self { dir, driver, pools, default_binding: config.default_binding, entries })
     }
+}
 
-    /// Takes down every network that nobody is in, as far as the host is concerned; they come back with the next
-    /// engine. For an engine that ends for good: containers that live on keep theirs.
-    pub fn close(&self) {
+/// An engine that ends takes down, on the host, every network that nobody is in; the next engine brings it up
+/// again. Containers that live on keep theirs.
+impl Drop for Networks {
+    fn drop(&mut self) {
         for entry in self.entries().values() {
             if let Some(bridge) = &entry.bridge
                 && entry.members().is_empty()
