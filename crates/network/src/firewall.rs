@@ -203,3 +203,42 @@ fn message(inner: NfTablesMessage, flags: u16) -> Message {
     packet.emit(&mut body);
     Message { kind: packet.message_type(), flags, body }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The frame that all messages share. What the expressions hold shows in `nft list`
+    /// (tests/it/published.rs).
+    #[test]
+    fn a_rule_in_the_kernels_form() {
+        use netlink_packet_netfilter::nftables::{RuleAttribute, RuleMessage};
+        let rule = RuleMessage {
+            attributes: vec![
+                RuleAttribute::Table("t".to_owned()),
+                RuleAttribute::Chain("c".to_owned()),
+                RuleAttribute::Expressions(vec![expression::masquerade(), expression::drop()]),
+            ],
+        };
+        let packet = message(NfTablesMessage::NewRule(rule), flags::CREATE);
+        assert_eq!(packet.kind, 10 << 8 | 6);
+        #[rustfmt::skip]
+        let expected = [
+            2, 0, 0, 0,                                     // nfgenmsg: ip
+            6, 0, 1, 0, b't', 0, 0, 0,                      // NFTA_RULE_TABLE
+            6, 0, 2, 0, b'c', 0, 0, 0,                      // NFTA_RULE_CHAIN
+            72, 0, 4, 0x80,                                 // NFTA_RULE_EXPRESSIONS
+            20, 0, 1, 0x80,                                 //   NFTA_LIST_ELEM
+            9, 0, 1, 0, b'm', b'a', b's', b'q', 0, 0, 0, 0, //     NFTA_EXPR_NAME
+            4, 0, 2, 0x80,                                  //     NFTA_EXPR_DATA
+            48, 0, 1, 0x80,                                 //   NFTA_LIST_ELEM
+            14, 0, 1, 0, b'i', b'm', b'm', b'e', b'd', b'i', b'a', b't', b'e', 0, 0, 0,
+            28, 0, 2, 0x80,                                 //     NFTA_EXPR_DATA
+            8, 0, 1, 0, 0, 0, 0, 0,                         //       NFTA_IMMEDIATE_DREG: verdict
+            16, 0, 2, 0x80,                                 //       NFTA_IMMEDIATE_DATA
+            12, 0, 2, 0x80,                                 //         NFTA_DATA_VERDICT
+            8, 0, 1, 0, 0, 0, 0, 0,                         //           NFTA_VERDICT_CODE: drop
+        ];
+        assert_eq!(packet.body, expected);
+    }
+}

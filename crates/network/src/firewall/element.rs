@@ -132,3 +132,100 @@ fn interface(name: &str) -> [u8; 16] {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::MacAddr;
+    use crate::network::Protocol;
+
+    fn network(change: impl FnOnce(&mut Network)) -> Network {
+        let mut network = Network {
+            id: "n".to_owned(),
+            name: "net".to_owned(),
+            bridge: "barge0".to_owned(),
+            subnet: "10.77.0.0/24".parse().expect("a subnet"),
+            gateway: Ipv4Addr::new(10, 77, 0, 1),
+            mtu: 1500,
+            masquerade: true,
+            icc: true,
+            internal: false,
+            default_binding: Ipv4Addr::UNSPECIFIED.into(),
+        };
+        change(&mut network);
+        network
+    }
+
+    fn places(elements: &[Element]) -> Vec<(&'static str, Vec<u8>, bool)> {
+        elements.iter().map(|one| (one.set, one.key.clone(), one.ends_interval)).collect()
+    }
+
+    #[test]
+    fn a_network_is_a_bridge_name_and_a_half_open_interval() {
+        let name = b"barge0\0\0\0\0\0\0\0\0\0\0".to_vec();
+        let interval = |set| [(set, vec![10, 77, 0, 0], false), (set, vec![10, 77, 1, 0], true)];
+        let mut expected = vec![
+            (set::BRIDGES, name.clone(), false),
+            (set::TALKING, [name.clone(), name.clone()].concat(), false),
+        ];
+        expected.extend(interval(set::SUBNETS));
+        expected.extend(interval(set::MASQUERADED));
+        assert_eq!(places(&of_network(&network(|_| {}))), expected);
+        let closed = network(|network| {
+            network.icc = false;
+            network.internal = true;
+        });
+        let mut expected = vec![(set::BRIDGES, name.clone(), false), (set::INTERNAL, name, false)];
+        expected.extend(interval(set::SUBNETS));
+        assert_eq!(places(&of_network(&closed)), expected);
+    }
+
+    #[test]
+    fn a_subnet_at_the_end_of_the_address_space_has_no_end() {
+        let last = network(|network| network.subnet = "255.255.255.0/24".parse().expect("a subnet"));
+        assert!(of_network(&last).iter().all(|element| !element.ends_interval));
+    }
+
+    #[test]
+    fn a_port_is_a_key_of_padded_fields() {
+        let port = |host_ip: &str, protocol| PublishedPort {
+            container_port: 80,
+            protocol,
+            host_ip: host_ip.parse().expect("an address"),
+            host_port: 8080,
+        };
+        let spec = EndpointSpec {
+            id: "c".to_owned(),
+            interface: "eth0".to_owned(),
+            address: Ipv4Addr::new(10, 77, 0, 2),
+            mac: MacAddr([2; 6]),
+            default_route: true,
+            ports: vec![
+                port("0.0.0.0", Protocol::Tcp),
+                port("192.0.2.1", Protocol::Udp),
+                port("::", Protocol::Tcp),
+            ],
+        };
+        let value = Some(vec![10, 77, 0, 2, 0, 80, 0, 0]);
+        let element =
+            |set, key: &[u8]| Element { set, key: key.to_vec(), value: value.clone(), ends_interval: false };
+        let expected = [
+            element(set::PUBLISHED, &[6, 0, 0, 0, 0x1f, 0x90, 0, 0]),
+            element(set::PUBLISHED_AT, &[192, 0, 2, 1, 17, 0, 0, 0, 0x1f, 0x90, 0, 0]),
+        ];
+        assert_eq!(of_endpoint(&network(|_| {}), &spec), expected);
+        assert_eq!(of_endpoint(&network(|network| network.internal = true), &spec), []);
+    }
+
+    #[test]
+    fn a_thousand_elements_are_cut_to_what_an_attribute_holds() {
+        let one = |number: u16| Element {
+            set: set::PUBLISHED,
+            key: padded(number).to_vec(),
+            value: None,
+            ends_interval: false,
+        };
+        let elements: Vec<_> = (0..1200).map(one).collect();
+        assert_eq!(messages("barge", &elements).count(), 3);
+    }
+}
