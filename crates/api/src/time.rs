@@ -17,7 +17,10 @@ pub const NEVER: &str = "0001-01-01T00:00:00Z";
 /// [`Error::Timestamp`] for any other text.
 pub fn parse(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, Error> {
     let refuse = || Error::Timestamp { text: text.to_owned() };
-    if let Some(duration) = parse_duration(text) {
+    // A bare `0` is the moment 0, as in Docker: clients send it for "from the beginning".
+    if text != "0"
+        && let Some(duration) = parse_duration(text)
+    {
         return now.checked_sub(duration).map_err(|_| refuse());
     }
     if let Some(moment) = parse_unix(text) {
@@ -97,6 +100,7 @@ mod tests {
     fn moments() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let cases = [
+            ("0", Some("1970-01-01T00:00:00Z")),
             ("1136073600", Some("2006-01-01T00:00:00Z")),
             ("1136073600.000000001", Some("2006-01-01T00:00:00.000000001Z")),
             ("1136073600.5", Some("2006-01-01T00:00:00.5Z")),
