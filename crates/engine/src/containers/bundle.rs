@@ -64,7 +64,9 @@ pub(super) fn remove(bundle: &Path) -> Result<()> {
 fn shim_config(engine: &Engine, document: &Document) -> Result<barge_shim::Config> {
     let failed = |error: barge_store::Error| Error::system(format!("opening the root filesystem: {error}"));
     let snapshot = engine.images.store().snapshots().open(&document.id).map_err(failed)?;
-    let root = Root::Overlay { lower: snapshot.lower, upper: snapshot.upper, work: snapshot.work };
+    // What is removed at its end needs no care for the disk.
+    let volatile = document.host_config.auto_remove;
+    let root = Root::Overlay { lower: snapshot.lower, upper: snapshot.upper, work: snapshot.work, volatile };
     let dir = engine.config.containers_dir().join(&document.id);
     let exit_file = dir.join(super::restore::EXIT_FILE);
     // The record of an earlier run must not be taken for this one's.

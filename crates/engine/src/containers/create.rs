@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use barge_api::containers::{CreateRequest, CreateResponse, HostConfig, NetworkingConfig};
 use barge_api::descriptor::Descriptor;
@@ -27,6 +28,9 @@ use super::{Containers, mounts, names};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::undo::Undo;
+
+/// When a new container's document is flushed to the disk.
+const SYNC_AFTER: Duration = Duration::from_secs(1);
 
 impl Containers {
     /// Makes a container from an image; 404 `No such image: NAME` if the store lacks it.
@@ -77,8 +81,12 @@ impl Containers {
         drop(made);
         if lasting {
             let dir = engine.config.containers_dir().join(&id);
-            // A failure means that it is gone again already.
-            tokio::task::spawn_blocking(move || Document::sync(&dir));
+            tokio::spawn(async move {
+                // A start that follows at once must not wait for the disk's journal.
+                tokio::time::sleep(SYNC_AFTER).await;
+                // A failure means that it is gone again already.
+                tokio::task::spawn_blocking(move || Document::sync(&dir))
+            });
         }
         Ok(CreateResponse { id, warnings })
     }

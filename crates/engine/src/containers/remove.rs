@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use barge_api::events::action;
 
+use super::document::MountRecord;
 use super::kill::kill_and_wait;
 use super::lifecycle::{Event, Status};
 use super::task::Owner;
@@ -105,21 +106,23 @@ impl Owner {
         }
         engine.containers.index.remove(&document.id, &document.name);
         engine.execs.forget(&document.id);
-        if volumes == Volumes::RemoveOwn {
-            let (helper, own) = (Arc::clone(&engine), document.mounts.clone());
-            let removed = tokio::task::spawn_blocking(move || {
-                for name in own.iter().filter(|mount| mount.anonymous).filter_map(|mount| mount.volume()) {
-                    if let Err(error) = helper.volumes.remove_anonymous(&helper, name) {
-                        tracing::warn!(name, %error, "a volume could not be removed");
-                    }
-                }
-            });
-            let _ = removed.await;
+        if volumes == Volumes::RemoveOwn && document.mounts.iter().any(|mount| mount.anonymous) {
+            let (helper, mounts) = (Arc::clone(&engine), document.mounts.clone());
+            let _ = tokio::task::spawn_blocking(move || remove_own(&helper, &mounts)).await;
         }
         self.removed = true;
         self.publish();
         self.announce(action::DESTROY, &[]);
         Ok(())
+    }
+}
+
+/// Removes the volumes that a container made for itself.
+fn remove_own(engine: &Engine, mounts: &[MountRecord]) {
+    for name in mounts.iter().filter(|mount| mount.anonymous).filter_map(|mount| mount.volume()) {
+        if let Err(error) = engine.volumes.remove_anonymous(engine, name) {
+            tracing::warn!(name, %error, "a volume could not be removed");
+        }
     }
 }
 
