@@ -23,6 +23,7 @@ fn main() {
                 lower: vec![bundle.join("rootfs")],
                 upper: overlay.join("upper"),
                 work: overlay.join("work"),
+                volatile: std::env::var_os("VOLATILE").is_some(),
             }
         } else {
             Root::Bundle

@@ -30,6 +30,9 @@ pub struct Created {
     pub cgroup: Cgroup,
     /// What could not be done as asked but does not stop the container, in words for its owner.
     pub warnings: Vec<String>,
+    /// An overlay root, if that is what it has. Whoever keeps this until the container's end has been told spares the
+    /// end the wait for the disk: it is here that the filesystem is unmounted when it is dropped last.
+    pub rootfs: Option<OwnedFd>,
     channel: Channel,
 }
 
@@ -111,7 +114,7 @@ fn write_map(pid: i32, file: &str, lines: &str) -> Result<()> {
 
 /// Makes the container's init.
 pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<Created> {
-    let Prepared { plan, layout, cgroup, entry, filter, mut joins } = prepared;
+    let Prepared { plan, root, layout, cgroup, entry, filter, mut joins } = prepared;
     plan.check_separate(inputs.netns.is_some())?;
     let mut new = plan.namespaces.new;
     if let Some(netns) = inputs.netns {
@@ -135,6 +138,7 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
             drop(ours);
             let init = Init {
                 plan: &plan,
+                root: root.as_ref(),
                 layout: &layout,
                 entry: &entry,
                 filter: filter.as_ref(),
@@ -151,7 +155,15 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
     visit.end()?;
     let ready = follow(&ours, pid, &pidfd, &plan.ids)?;
     let Some(cgroup) = cgroup.keep() else { return Err(Error::InitDied) };
-    Ok(Created { pid, pidfd, console: ready.console, cgroup, warnings: ready.warnings, channel: ours })
+    Ok(Created {
+        pid,
+        pidfd,
+        console: ready.console,
+        cgroup,
+        warnings: ready.warnings,
+        rootfs: root,
+        channel: ours,
+    })
 }
 
 fn init_main(init: Init<'_>) -> ! {

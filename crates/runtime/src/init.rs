@@ -17,7 +17,7 @@ pub(crate) mod cgroups;
 mod devices;
 mod masks;
 mod mounts;
-mod rootfs;
+pub(crate) mod rootfs;
 mod target;
 
 use std::convert::Infallible;
@@ -47,6 +47,8 @@ use cgroups::CgroupView;
 #[derive(Debug)]
 pub(crate) struct Init<'a> {
     pub(crate) plan: &'a Plan,
+    /// The root filesystem, if it is mounted already.
+    pub(crate) root: Option<&'a OwnedFd>,
     pub(crate) layout: &'a Layout,
     pub(crate) entry: &'a Entry,
     pub(crate) filter: Option<&'a Filter>,
@@ -176,7 +178,7 @@ impl Init<'_> {
             path: &self.plan.cgroup,
             private: self.plan.namespaces.separate(kind::CGROUP),
         };
-        rootfs::build(self.plan, &view)?;
+        rootfs::build(self.plan, self.root, &view)?;
         let process = &self.plan.process;
         streams::connect(self.stdio, process.terminal_size, Console::Mount, &self.channel)?;
         finish(process, self.filter, &self.channel, &self.gate, warnings)

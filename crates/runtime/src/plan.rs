@@ -66,7 +66,7 @@ pub(crate) struct RootPlan {
 #[derive(Debug)]
 pub(crate) enum RootSource {
     Directory(PathBuf),
-    Overlay { lower: Vec<PathBuf>, upper: PathBuf, work: PathBuf },
+    Overlay { lower: Vec<PathBuf>, upper: PathBuf, work: PathBuf, volatile: bool },
 }
 
 /// A propagation type and whether it reaches the mounts below.
@@ -148,9 +148,12 @@ pub(crate) fn cgroup_path(spec: &Spec, id: &str) -> PathBuf {
 fn root(request: &Request, linux: &Linux) -> Result<RootPlan> {
     let root = request.spec.root().as_ref();
     let source = match &request.root {
-        Root::Overlay { lower, upper, work } => {
-            RootSource::Overlay { lower: lower.clone(), upper: upper.clone(), work: work.clone() }
-        }
+        Root::Overlay { lower, upper, work, volatile } => RootSource::Overlay {
+            lower: lower.clone(),
+            upper: upper.clone(),
+            work: work.clone(),
+            volatile: *volatile,
+        },
         Root::Bundle => {
             let root = root.ok_or_else(|| invalid("root", "is missing"))?;
             RootSource::Directory(request.bundle.join(root.path()))

@@ -9,6 +9,7 @@ use crate::cgroup::{Cgroup, Entry, Layout};
 use crate::create;
 use crate::error::{Error, Result};
 use crate::init::Gate;
+use crate::init::rootfs::mount_early;
 use crate::plan::{Plan, namespaces};
 use crate::request::{Inputs, Request};
 use crate::seccomp::Filter;
@@ -19,6 +20,7 @@ use crate::seccomp::Filter;
 #[derive(Debug)]
 pub struct Prepared {
     pub(crate) plan: Plan,
+    pub(crate) root: Option<OwnedFd>,
     pub(crate) layout: Layout,
     pub(crate) cgroup: Undo,
     pub(crate) entry: Entry,
@@ -58,13 +60,14 @@ impl Prepared {
             .map(|profile| Filter::of(profile, request.seccomp_cache.as_deref()))
             .transpose()?;
         let joins = open_namespaces(&plan)?;
+        let root = mount_early(&plan.root.source)?;
         let cgroup = Cgroup::create(&layout, &plan.cgroup, resources)?;
         let cgroup = Undo(Some(cgroup));
         let entry = match &cgroup.0 {
             Some(cgroup) => cgroup.entry()?,
             None => return Err(Error::CgroupUnsupported { reason: "the cgroup is gone".into() }),
         };
-        Ok(Self { plan, layout, cgroup, entry, filter, joins })
+        Ok(Self { plan, root, layout, cgroup, entry, filter, joins })
     }
 
     /// Clones the container's init and waits until it has everything but its program running.

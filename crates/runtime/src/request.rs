@@ -45,6 +45,10 @@ pub enum Root {
         upper: PathBuf,
         /// Overlay's work directory, empty and on the same filesystem as `upper`.
         work: PathBuf,
+        /// Nobody wants the changes after the container's end (or after a crash of the host): nothing is written out
+        /// for them, not even by `fsync` inside. For containers that are removed when they end.
+        #[serde(default)]
+        volatile: bool,
     },
 }
 

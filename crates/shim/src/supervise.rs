@@ -83,7 +83,7 @@ struct Supervisor {
     streams: Streams,
     execs: Vec<ExecTask>,
     next_process: u32,
-    /// Sockets that keep the container's ports reserved.
+    /// Sockets that keep the container's ports reserved, and its root filesystem.
     held: Vec<OwnedFd>,
     buffer: Box<[u8]>,
 }
@@ -140,6 +140,9 @@ impl Supervisor {
     /// All that happens before the first packet is read.
     fn boot(bundle: PathBuf) -> Result<Self> {
         let bundle = std::path::absolute(&bundle).map_err(|source| Error::Read { path: bundle, source })?;
+        // What the daemon's own parent left open in it would stay open for as long as the container lives.
+        barge_sys::inherited::close_from(3)
+            .map_err(|source| watch_failed("inherited descriptors", source))?;
         let first = take_stdin()?;
         // Already the leader of a session when started by hand.
         let _ = rustix::process::setsid();

@@ -35,19 +35,24 @@ pub fn mount_detached<P: AsRef<Path>>(
     work: &Path,
     options: &[&str],
 ) -> io::Result<OwnedFd> {
-    detached(Layers { lower, upper: Some(upper), work: Some(work), options })
+    detached(&Layers { lower, upper: Some(upper), work: Some(work), options })
 }
 
 /// As [`mount_detached`], with every part of [`Layers`] in the caller's hand.
-pub fn detached<P: AsRef<Path>>(layers: Layers<'_, P>) -> io::Result<OwnedFd> {
-    match by_lowerdir_plus(&layers) {
+pub fn detached<P: AsRef<Path>>(layers: &Layers<'_, P>) -> io::Result<OwnedFd> {
+    match by_lowerdir_plus(layers) {
         // EINVAL: the kernel does not know `lowerdir+`; ENOSYS: it has no fsopen.
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) => {
-            by_own_namespace(&layers)
+            by_own_namespace(layers)
                 .map_err(|second| if second.raw_os_error() == Some(libc::EINVAL) { error } else { second })
         }
         result => result,
     }
+}
+
+/// As [`detached`], but only in the way of Linux 6.7 and later: never attached anywhere, not for a moment.
+pub fn detached_only<P: AsRef<Path>>(layers: &Layers<'_, P>) -> io::Result<OwnedFd> {
+    by_lowerdir_plus(layers)
 }
 
 /// The way of Linux 6.7 and later.

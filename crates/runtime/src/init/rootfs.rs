@@ -11,7 +11,7 @@
 //! ```
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use barge_sys::mount::{Change, Reach, attr, flag, set_attributes};
 use barge_sys::overlay::{self, Layers};
@@ -28,10 +28,18 @@ use crate::plan::mount::MountKind;
 use crate::plan::{Plan, Propagation, RootSource};
 
 /// Builds the root of `plan` and moves this process into it.
-pub(super) fn build(plan: &Plan, cgroups: &CgroupView<'_>) -> Result<()> {
+///
+/// `mounted` is the root if its parent has mounted it ([`mount_early`]).
+pub(super) fn build(plan: &Plan, mounted: Option<&OwnedFd>, cgroups: &CgroupView<'_>) -> Result<()> {
     propagate("/", plan.root.propagation)?;
     let sources = Sources::open(&plan.mounts)?;
-    let root = RootDirectory::new(mount_root(&plan.root.source)?);
+    let root = match mounted {
+        Some(root) => {
+            root.try_clone().map_err(|error| Error::RootFs { path: "/".into(), source: error.into() })?
+        }
+        None => mount_root(&plan.root.source)?,
+    };
+    let root = RootDirectory::new(root);
     place_root(&root, plan.root.propagation)?;
     mount_all(&root, &plan.mounts, sources, cgroups)?;
     if needs_devices(plan) {
@@ -53,20 +61,50 @@ fn propagate(path: &str, propagation: Propagation) -> Result<()> {
         .map_err(|errno| Error::Propagation { path: path.into(), source: errno.into() })
 }
 
+/// Mounts an overlay before there is a container, detached, so that no path leads to it. Whoever holds the result
+/// puts off the end of the mount, for which the kernel writes out the filesystem of the upper directory (10 ms and
+/// more on a busy disk, which the end of the container would wait for).
+///
+/// `None` for other roots, and where only the container's own namespace will do (before Linux 6.7).
+pub(crate) fn mount_early(source: &RootSource) -> Result<Option<OwnedFd>> {
+    match source {
+        RootSource::Directory(_) => Ok(None),
+        RootSource::Overlay { .. } => with_layers(source, |layers| match overlay::detached_only(layers) {
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::INVAL | Errno::NOSYS)) => {
+                Ok(None)
+            }
+            result => result.map(Some),
+        }),
+    }
+}
+
 fn mount_root(source: &RootSource) -> Result<OwnedFd> {
     match source {
         RootSource::Directory(path) => {
             clone_path(path, true).map_err(|errno| Error::RootFs { path: path.clone(), source: errno.into() })
         }
-        RootSource::Overlay { lower, upper, work } => {
-            let layers = Layers { lower, upper: Some(upper), work: Some(work), options: &[] };
-            overlay::detached(layers).map_err(|error| Error::Overlay {
-                layers: lower.len(),
-                upper: upper.clone(),
-                source: error.into(),
-            })
-        }
+        RootSource::Overlay { .. } => with_layers(source, overlay::detached),
     }
+}
+
+fn with_layers<T>(
+    source: &RootSource,
+    mount: impl FnOnce(&Layers<'_, PathBuf>) -> std::io::Result<T>,
+) -> Result<T> {
+    let RootSource::Overlay { lower, upper, work, volatile } = source else {
+        return Err(Error::RootFs { path: "/".into(), source: Errno::INVAL.into() });
+    };
+    let options: &[&str] = if *volatile { &["volatile"] } else { &[] };
+    if *volatile {
+        // The mark of an earlier volatile mount, by which overlay refuses to trust what is left of it.
+        let _ = std::fs::remove_dir_all(work.join("work/incompat/volatile"));
+    }
+    let layers = Layers { lower: lower.as_slice(), upper: Some(upper), work: Some(work), options };
+    mount(&layers).map_err(|error| Error::Overlay {
+        layers: lower.len(),
+        upper: upper.clone(),
+        source: error.into(),
+    })
 }
 
 /// Attaches the root over `/` of this namespace. Paths of the host still work: lookups begin below what is mounted

@@ -36,6 +36,15 @@ fn layers_are_seen_together_and_changes_go_to_the_upper() {
 }
 
 #[test]
+fn a_volatile_root_can_be_mounted_again() {
+    let bundle = Bundle::shell("echo x >> /made; cat /made | wc -l; grep -c volatile /proc/self/mountinfo");
+    let mut root = layered(&bundle, 1);
+    root["root"]["Overlay"]["volatile"] = json!(true);
+    assert_eq!(bundle.drive(root.clone()).good(), "1\n1\n");
+    assert_eq!(bundle.drive(root).good(), "2\n1\n");
+}
+
+#[test]
 fn a_hundred_and_twenty_eight_layers_fit() {
     let bundle = Bundle::shell("ls / | grep -c from; cat /top");
     let root = layered(&bundle, 127);

@@ -28,7 +28,11 @@ impl Supervisor {
             let (stdio, ends) = self.stdio()?;
             let mut created = prepared.create(Inputs { stdio, netns })?;
             match created.start().map_err(Error::from).and_then(|()| terminal_or(&mut created, ends)) {
-                Ok(ends) => Ok(self.run_on(created, ends)),
+                Ok(ends) => {
+                    // Kept to the very end: the container's own does not wait for its filesystem to be written out.
+                    self.held.extend(created.rootfs.take());
+                    Ok(self.run_on(created, ends))
+                }
                 Err(error) => {
                     abandon(&created);
                     Err(error.into())
