@@ -176,6 +176,7 @@ impl Endpoints {
 
     fn remember(&self, key: String, endpoint: Endpoint) {
         let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.retain(|_, (since, _)| since.elapsed() < PING_TTL);
         known.insert(key, (Instant::now(), endpoint));
     }
 

@@ -10,7 +10,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
@@ -33,8 +33,9 @@ impl HostCertificates {
     /// Reads `DIR/AUTHORITY` of each directory; what is not there counts as empty.
     pub(crate) fn load(directories: &[PathBuf], authority: &str) -> Result<Self> {
         let mut found = Self::default();
+        // No host begins with a dot, but a redirect may name anything: `..` would leave the directory.
+        let directories = directories.iter().filter(|_| !authority.starts_with('.'));
         for directory in directories {
-            // The authority comes from an image's name, which can't hold a slash, and is never a dot.
             found.load_directory(&directory.join(authority))?;
         }
         Ok(found)
@@ -129,16 +130,28 @@ enum Trust {
 
 impl Trust {
     fn known(pinned: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) -> Self {
-        let mut roots = RootCertStore::empty();
+        let mut roots = system_roots();
+        if !pinned.is_empty() {
+            Arc::make_mut(&mut roots).add_parsable_certificates(pinned.iter().cloned());
+        }
+        let web = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider)).build().ok();
+        Self::Known { web, pinned }
+    }
+}
+
+/// The authorities of the system, read once: parsing them takes milliseconds, and they are shared by all hosts.
+fn system_roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let load = || {
         let system = rustls_native_certs::load_native_certs();
         for error in &system.errors {
             tracing::warn!(%error, "a certificate authority of the system can't be used");
         }
-        roots.add_parsable_certificates(system.certs.into_iter().chain(pinned.iter().cloned()));
-        let web =
-            WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(provider)).build().ok();
-        Self::Known { web, pinned }
-    }
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(system.certs);
+        Arc::new(roots)
+    };
+    Arc::clone(ROOTS.get_or_init(load))
 }
 
 #[derive(Debug)]

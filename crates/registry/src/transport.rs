@@ -24,6 +24,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a registry may think before it answers.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_REDIRECTS: usize = 10;
+const MAX_CLIENTS: usize = 64;
 /// The most of an error document that is read.
 const MAX_ERROR_DOCUMENT: u64 = 64 << 10;
 
@@ -126,6 +127,10 @@ impl Transport {
         }
         let certificates = HostCertificates::load(&self.config.certs_dirs, authority)?;
         let http = self.build(authority, tls::client_config(authority, certificates, verification)?)?;
+        if clients.len() >= MAX_CLIENTS {
+            // Redirects can name any number of hosts. Connections in use live on.
+            clients.clear();
+        }
         clients.insert(key, Stamped { stamp, http: http.clone() });
         Ok(http)
     }

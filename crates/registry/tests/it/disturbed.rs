@@ -84,9 +84,17 @@ async fn a_pull_that_was_stopped_goes_on_later() {
     let scratch = Scratch::new();
     let name = reference(&server.name("stopped"));
     let client = client();
-    let progress = Progress::none();
-    let pull = client.pull(&scratch.store, &name, None, None, &progress);
-    assert!(tokio::time::timeout(Duration::from_millis(150), pull).await.is_err());
+    let pull = {
+        let (client, store, name) = (client.clone(), scratch.store.clone(), name.clone());
+        tokio::spawn(async move { client.pull(&store, &name, None, None, &Progress::none()).await })
+    };
+    let partial = scratch.path().join("data/image/ingest").join(image.descriptors()[0].digest.hex());
+    while !partial.metadata().is_ok_and(|found| found.len() > 0) {
+        assert!(!pull.is_finished());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    pull.abort();
+    assert!(pull.await.unwrap_err().is_cancelled());
     assert!(scratch.store.images().list().is_empty());
     calm.store(1, Ordering::SeqCst);
     client.pull(&scratch.store, &name, None, None, &Progress::none()).await.unwrap();
