@@ -150,6 +150,12 @@ impl Daemon {
         format!("unix://{}", self.path("sock").display())
     }
 
+    /// The address of this host on the daemon's default bridge.
+    #[must_use]
+    pub fn gateway(&self) -> String {
+        self.flags[1].trim_end_matches("/24").to_owned()
+    }
+
     /// All that the daemon logged so far.
     #[must_use]
     pub fn log(&self) -> String {

@@ -13,9 +13,9 @@ use std::sync::OnceLock;
 pub fn busybox_archive() -> &'static Path {
     static ARCHIVE: OnceLock<PathBuf> = OnceLock::new();
     ARCHIVE.get_or_init(|| {
-        built_once("busybox-2.tar", |archive| {
+        built_once("busybox-3.tar", |archive| {
             shell(&format!(
-                "root=$(mktemp -d) && trap 'rm -rf $root' EXIT && cd $root && \
+                "root=$(mktemp -d) && trap 'rm -rf $root' EXIT && chmod 755 $root && cd $root && \
                  mkdir -p bin etc dev proc sys tmp root home usr/sbin var/www && chmod 1777 tmp && \
                  cp $(command -v busybox) bin/busybox && \
                  for applet in $(bin/busybox --list); do [ $applet = busybox ] || ln -s busybox bin/$applet; done && \
@@ -38,7 +38,7 @@ pub fn debian_archive() -> &'static Path {
     ARCHIVE.get_or_init(|| {
         built_once("debian-bookworm-1.tar", |archive| {
             shell(&format!(
-                "root=$(mktemp -d -p /var/tmp) && trap 'rm -rf $root' EXIT && \
+                "root=$(mktemp -d -p /var/tmp) && trap 'rm -rf $root' EXIT && chmod 755 $root && \
                  mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -v security | head -n 1) && \
                  debootstrap --variant=minbase bookworm $root $mirror >/dev/null && \
                  cp -a /etc/apt/sources.list* /etc/apt/apt.conf.d $root/etc/apt/ 2>/dev/null; \

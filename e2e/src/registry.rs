@@ -24,6 +24,7 @@ pub enum Protection {
 pub struct Registry {
     directory: TempDir,
     child: Child,
+    address: String,
     port: u16,
 }
 
@@ -34,20 +35,28 @@ impl Registry {
     /// When it doesn't come up.
     #[must_use]
     pub fn start(protection: Protection) -> Registry {
+        Registry::at("127.0.0.1", protection)
+    }
+
+    /// Starts a registry on an address of this host. Docker checks no certificate on loopback, so a
+    /// test of certificates needs another one: that of a bridge which the test's daemon made.
+    ///
+    /// # Panics
+    /// When it doesn't come up.
+    #[must_use]
+    pub fn at(address: &str, protection: Protection) -> Registry {
         let directory =
             tempfile::Builder::new().prefix("be-registry-").tempdir_in("/var/tmp").expect("make a directory");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|probe| probe.local_addr())
-            .expect("find a port")
-            .port();
+        let port =
+            TcpListener::bind((address, 0)).and_then(|probe| probe.local_addr()).expect("find a port").port();
         let root = directory.path().display().to_string();
         let mut config = format!(
-            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\n  delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:{port}\n"
+            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\n  delete:\n    enabled: true\nhttp:\n  addr: {address}:{port}\n"
         );
         match protection {
             Protection::None => {}
             Protection::Tls => {
-                certify(&root);
+                certify(&root, address);
                 config +=
                     &format!("  tls:\n    certificate: {root}/server.pem\n    key: {root}/server.key\n");
             }
@@ -71,14 +80,15 @@ impl Registry {
             .stderr(Stdio::null())
             .spawn()
             .expect("start docker-registry");
-        wait_until("the registry listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Registry { directory, child, port }
+        wait_until("the registry listens", || TcpStream::connect((address, port)).is_ok());
+        let address = if address == "127.0.0.1" { "localhost" } else { address }.to_owned();
+        Registry { directory, child, address, port }
     }
 
     /// `host:port` as it stands in image names.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("localhost:{}", self.port)
+        format!("{}:{}", self.address, self.port)
     }
 
     /// The certificate of the CA that signed a TLS registry's certificate.
@@ -95,12 +105,12 @@ impl Drop for Registry {
     }
 }
 
-fn certify(root: &str) {
+fn certify(root: &str, address: &str) {
     let script = format!(
         "cd {root} && \
          openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.pem && \
-         openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr && \
-         printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\\n' >ext && \
+         openssl req -newkey rsa:2048 -nodes -subj /CN=registry -keyout server.key -out server.csr && \
+         printf 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:{address}\\n' >ext && \
          openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out server.pem"
     );
     let output = Command::new("bash").args(["-e", "-c", &script]).output().expect("run openssl");

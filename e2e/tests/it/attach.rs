@@ -67,8 +67,8 @@ fn a_shell_on_a_terminal() {
     let daemon = Daemon::start();
     for client in Client::BOTH {
         let mut terminal = Terminal::open(&daemon.command(client, &["run", "-it", "--rm", "busybox", "sh"]));
-        terminal.send("tty; echo $TERM; stty size | wc -w\n");
-        terminal.expect("/dev/pts/0\r\nxterm\r\n2\r\n");
+        terminal.send("tty; echo $TERM\n");
+        terminal.expect("/dev/pts/0\r\nxterm\r\n");
         terminal.send("exit 6\n");
         assert_eq!(terminal.code(), 6, "{client:?}");
     }

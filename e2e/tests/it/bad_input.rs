@@ -11,7 +11,7 @@ fn invalid_flags_and_values_are_named() {
             (vec!["-p", "80:nonsense"], "nonsense"),
             (vec!["-m", "1m"], "Minimum memory limit allowed is 6MB"),
             (vec!["--cpus", "10000"], "CPUs"),
-            (vec!["--cpuset-cpus", "4096"], "cpus"),
+            (vec!["--cpuset-cpus", "4096"], "CPUs are not available"),
             (vec!["--ulimit", "nofile=9:1"], "ulimit"),
             (vec!["--network", "no-such-network"], "network no-such-network not found"),
             (vec!["--network", "container:missing"], "No such container: missing"),
@@ -94,7 +94,7 @@ fn raw_requests_are_answered_as_docker_answers() {
         all.extend(arguments);
         barge_e2e::run(std::process::Command::new("curl").args(all), b"").text()
     };
-    assert_eq!(curl(&["http://d/nonsense"]), "{\"message\":\"page not found\"}\n\n404");
+    assert_eq!(curl(&["http://d/nonsense"]), "{\"message\":\"page not found\"}\n404");
     assert!(curl(&["http://d/v1.99/info"]).ends_with("\n400"));
     assert!(curl(&["http://d/v1.1/info"]).ends_with("\n400"));
     assert!(

@@ -32,7 +32,10 @@ fn exec_runs_in_the_container_and_returns_the_exit_code() {
             "y /tmp 33"
         );
         assert_eq!(daemon.with_input(client, &["exec", "-i", "box", "cat"], b"through").text(), "through");
-        daemon.client(client, &["exec", "box", "nothing"]).fails(127, "executable file not found");
+        // As with Docker, the stream is open already when the program turns out not to be there.
+        let missing = daemon.client(client, &["exec", "box", "nothing"]);
+        assert_eq!(missing.code, 127);
+        assert!(missing.stdout.contains("executable file not found"), "{missing:?}");
         daemon.client(client, &["exec", "box", "/etc"]).fails(126, "");
     }
     assert_eq!(

@@ -54,11 +54,11 @@ fn run_pulls_what_is_missing() {
 
 #[test]
 fn pull_over_tls_with_a_private_authority() {
-    let registry = Registry::start(Protection::Tls);
+    let daemon = empty();
+    let registry = Registry::at(&daemon.gateway(), Protection::Tls);
     let insecure =
         Daemon::with(Options { flags: vec!["--insecure-registry".into(), registry.address()], empty: false });
     let name = seeded(&insecure, &registry);
-    let daemon = empty();
     daemon.docker(&["pull", &name]).fails(1, "certificate");
     let certificates = std::path::Path::new("/etc/docker/certs.d").join(registry.address());
     std::fs::create_dir_all(&certificates).expect("make the directory");

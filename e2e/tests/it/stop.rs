@@ -115,7 +115,7 @@ fn a_running_container_is_removed_only_by_force() {
         daemon.docker(&["run", "-d", "--name", "box", "busybox", "sleep", "600"]).ok();
         daemon.client(client, &["rm", "box"]).fails(1, "cannot remove container");
         assert_eq!(daemon.client(client, &["rm", "-f", "box"]).text(), "box");
-        daemon.client(client, &["rm", "box"]).fails(1, "No such container: c");
+        daemon.client(client, &["rm", "box"]).fails(1, "No such container: box");
     }
 }
 

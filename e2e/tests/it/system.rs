@@ -67,7 +67,7 @@ fn login_checks_the_password_with_the_registry() {
     for client in Client::BOTH {
         daemon
             .with_input(client, &["login", "-u", "alice", "--password-stdin", &registry.address()], b"wrong")
-            .fails(1, "unauthorized");
+            .fails(1, "401 Unauthorized");
         let told = daemon
             .with_input(client, &["login", "-u", "alice", "--password-stdin", &registry.address()], b"secret")
             .text();
