@@ -10,6 +10,7 @@
 
 use crate::error::{OnFile, Result};
 use crate::tree;
+use rustix::fs::IFlags;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -37,6 +38,7 @@ impl Area {
         // Layers hold setuid programs that no user of the host has any business with.
         let private = fs::Permissions::from_mode(0o700);
         fs::set_permissions(&area.root, private).on("change mode of", &area.root)?;
+        spread(&area.staging());
         for directory in [area.staging(), area.trash()] {
             for entry in fs::read_dir(&directory).on("read", &directory)? {
                 tree::remove_path(&entry.on("read", &directory)?.path())?;
@@ -94,6 +96,21 @@ impl Area {
     /// A name that no other of this process has; staging and trash were empty when it began.
     fn unique(&self) -> String {
         format!("{}-{}", std::process::id(), self.counter.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Has ext4 put each directory made in `directory` somewhere else on the disk, as it does with home directories.
+///
+/// By default a new file's inode is looked for beside its parent's, and every inode there that was freed in the last
+/// minutes is stepped over, one by one, each time: extracting a layer where another was just removed took 24 s
+/// instead of 0.8. Other file systems do not know the flag and do not need it.
+fn spread(directory: &Path) {
+    let flagged = fs::File::open(directory).and_then(|file| {
+        let flags = rustix::fs::ioctl_getflags(&file)?;
+        Ok(rustix::fs::ioctl_setflags(&file, flags | IFlags::TOPDIR)?)
+    });
+    if let Err(error) = flagged {
+        tracing::debug!(%error, path = %directory.display(), "new directories are not spread");
     }
 }
 
