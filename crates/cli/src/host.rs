@@ -13,26 +13,30 @@ use serde_json::Value;
 
 use crate::cli::Cli;
 use crate::config_file::config_dir;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, reason};
 
+/// Where the default daemon has its socket, unless `BARGE_RUN_DIR` moves it. The daemon reads that variable too.
 const RUN_DIR: &str = "/run/barge";
-const SOCKET: &str = "/run/barge/barge.sock";
 
-/// How long a daemon of ours stays without work, seconds.
+/// How long a daemon of ours stays without work, seconds, unless `BARGE_IDLE_EXIT` says otherwise.
 const IDLE_EXIT: &str = "60";
 
 /// How long a daemon may take to listen: restoring many containers takes time.
 const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a daemon that ended at once may have a competitor that is still about to listen.
+const LOSERS_LIMIT: Duration = Duration::from_secs(2);
 
 /// The client for this command line.
 pub(crate) async fn client(cli: &Cli) -> Result<Client> {
     let client = match chosen(cli)? {
         Some(endpoint) => Client::new(endpoint),
         None => {
-            if UnixStream::connect(SOCKET).is_err() {
-                start_daemon().await?;
+            let socket = run_dir().join("barge.sock");
+            if UnixStream::connect(&socket).is_err() {
+                start_daemon(&socket).await?;
             }
-            Client::new(Endpoint::Unix(SOCKET.into()))
+            Client::new(Endpoint::Unix(socket))
         }
     };
     let headers = cli.config().texts("HttpHeaders").into_iter().collect();
@@ -145,47 +149,45 @@ fn context_tls(dir: &Path, skip_verify: bool) -> Option<TlsFiles> {
     })
 }
 
+fn run_dir() -> PathBuf {
+    variable("BARGE_RUN_DIR").map_or_else(|| RUN_DIR.into(), PathBuf::from)
+}
+
 /// Starts a daemon for the default data root and waits until it listens.
-async fn start_daemon() -> Result<()> {
+async fn start_daemon(socket: &Path) -> Result<()> {
+    let address = format!("unix://{}", socket.display());
     let mut child = spawn_daemon().map_err(|error| {
-        let text =
-            format!("Cannot connect to the Docker daemon at unix://{SOCKET}. Is the docker daemon running?");
-        Failure::new(format!("{text} (starting one failed: {error})"))
+        let text = format!("Cannot connect to the Docker daemon at {address}. Is the docker daemon running?");
+        Failure::new(format!("{text} (starting one failed: {})", reason(&error)))
     })?;
     let started = Instant::now();
     loop {
         tokio::time::sleep(Duration::from_millis(2)).await;
-        if UnixStream::connect(SOCKET).is_ok() {
+        if UnixStream::connect(socket).is_ok() {
             return Ok(());
         }
-        if let Ok(Some(status)) = child.try_wait() {
-            // Another command line may have been quicker; its daemon serves us too.
-            if !status.success() && UnixStream::connect(SOCKET).is_err() {
-                return Err(Failure::new(format!(
-                    "the daemon ended at its start: {status}\n{}",
-                    last_words()
-                )));
-            }
-        }
-        if started.elapsed() > START_LIMIT {
-            return Err(Failure::new(format!(
-                "the daemon did not listen on unix://{SOCKET} in time\n{}",
-                last_words()
-            )));
+        // Another command line may have been quicker; then its daemon comes to listen, and ours has gone.
+        let patience = match child.try_wait() {
+            Ok(Some(_)) => LOSERS_LIMIT,
+            _ => START_LIMIT,
+        };
+        if started.elapsed() > patience {
+            return Err(Failure::new(format!("the daemon does not listen on {address}\n{}", last_words())));
         }
     }
 }
 
 fn log_path() -> PathBuf {
-    Path::new(RUN_DIR).join("daemon.log")
+    run_dir().join("daemon.log")
 }
 
 fn spawn_daemon() -> std::io::Result<Child> {
-    std::fs::create_dir_all(RUN_DIR)?;
+    std::fs::create_dir_all(run_dir())?;
     let log = OpenOptions::new().create(true).append(true).open(log_path())?;
+    let idle_exit = variable("BARGE_IDLE_EXIT").unwrap_or_else(|| IDLE_EXIT.to_owned());
     Command::new("/proc/self/exe")
         .arg0("barge")
-        .args(["daemon", "--idle-exit", IDLE_EXIT])
+        .args(["daemon", "--idle-exit", &idle_exit])
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

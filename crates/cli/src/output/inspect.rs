@@ -26,6 +26,18 @@ const GO_NAMES: [(&str, &str); 14] = [
     ("ApiVersion", "APIVersion"),
 ];
 
+/// The fields of an endpoint that once stood beside the networks.
+const DEFAULT_NETWORK: [&str; 8] = [
+    "EndpointID",
+    "Gateway",
+    "GlobalIPv6Address",
+    "GlobalIPv6PrefixLen",
+    "IPAddress",
+    "IPPrefixLen",
+    "IPv6Gateway",
+    "MacAddress",
+];
+
 /// Prints what was found in `format`, then fails if something was not.
 pub(crate) fn print(found: &[String], failures: Failures, format: &str) -> Result<()> {
     let template = match format {
@@ -51,11 +63,15 @@ pub(crate) fn print(found: &[String], failures: Failures, format: &str) -> Resul
 
 /// Fills a template with one object; names it does not have are tried in Go's spelling too.
 pub(crate) fn render(template: &Template, text: &str) -> Result<String> {
+    if template.is_whole_json() {
+        return Ok(text.to_owned());
+    }
     let json: Json =
         serde_json::from_str(text).map_err(|error| Failure::new(format!("cannot read JSON: {error}")))?;
-    template
-        .render(&value(&json))
-        .or_else(|error| template.render(&value(&with_go_names(json))).map_err(|_| error))
+    template.render(&value(&json)).or_else(|error| {
+        let richer = with_default_network(with_go_names(json));
+        template.render(&value(&richer)).map_err(|_| error)
+    })
 }
 
 fn value(json: &Json) -> Value {
@@ -79,6 +95,22 @@ fn with_go_names(json: Json) -> Json {
     }
 }
 
+/// Puts the default bridge's endpoint beside the networks, where it stood up to API 1.51: many scripts look for
+/// `.NetworkSettings.IPAddress`.
+fn with_default_network(mut json: Json) -> Json {
+    let Some(settings) = json.get_mut("NetworkSettings").and_then(Json::as_object_mut) else { return json };
+    let bridge = settings
+        .get("Networks")
+        .and_then(|networks| networks.get("bridge"))
+        .and_then(Json::as_object)
+        .cloned();
+    for name in DEFAULT_NETWORK {
+        let found = bridge.as_ref().and_then(|bridge| bridge.get(name)).cloned();
+        settings.entry(name).or_insert_with(|| found.unwrap_or_else(|| "".into()));
+    }
+    json
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +131,11 @@ mod tests {
             let template = Template::compile(source, Place::Row).unwrap();
             assert_eq!(render(&template, object).unwrap(), expected, "{source}");
         }
+        let container = r#"{"NetworkSettings":{"Networks":{"bridge":{"IPAddress":"10.0.0.2"}}}}"#;
+        let template = Template::compile("{{.NetworkSettings.IPAddress}}", Place::Row).unwrap();
+        assert_eq!(render(&template, container).unwrap(), "10.0.0.2");
+        let whole = Template::compile("{{json .}}", Place::Row).unwrap();
+        assert_eq!(render(&whole, r#"{"b":1,"a":2}"#).unwrap(), r#"{"b":1,"a":2}"#);
         assert!(render(&Template::compile("{{.Nope}}", Place::Row).unwrap(), object).is_err());
     }
 }

@@ -44,6 +44,11 @@ impl Template {
         Ok(Self { engine, source: source.to_owned() })
     }
 
+    /// Whether it asks for nothing but all of it as JSON, which then need not be read at all.
+    pub(crate) fn is_whole_json(&self) -> bool {
+        self.source.split_whitespace().collect::<String>() == "{{json.}}"
+    }
+
     /// Fills it with `data`; the error says which field is missing.
     pub(crate) fn render(&self, data: &Value) -> Result<String> {
         self.engine.execute_to_string(data).map_err(|error| Failure::new(self.missing_field(&error)))
