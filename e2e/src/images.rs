@@ -36,12 +36,12 @@ pub fn busybox_archive() -> &'static Path {
 pub fn debian_archive() -> &'static Path {
     static ARCHIVE: OnceLock<PathBuf> = OnceLock::new();
     ARCHIVE.get_or_init(|| {
-        built_once("debian-bookworm-1.tar", |archive| {
+        built_once("debian-bookworm-2.tar", |archive| {
             shell(&format!(
                 "root=$(mktemp -d -p /var/tmp) && trap 'rm -rf $root' EXIT && chmod 755 $root && \
                  mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -v security | head -n 1) && \
                  debootstrap --variant=minbase bookworm $root $mirror >/dev/null && \
-                 cp -a /etc/apt/sources.list* /etc/apt/apt.conf.d $root/etc/apt/ 2>/dev/null; \
+                 rm -f $root/etc/apt/sources.list && cp -a /etc/apt/sources.list* /etc/apt/apt.conf.d $root/etc/apt/ 2>/dev/null; \
                  rm -rf $root/var/cache/apt/archives/*.deb $root/var/lib/apt/lists/* && \
                  tar --numeric-owner --one-file-system --xattrs -C $root -cf {} .",
                 archive.display()

@@ -15,7 +15,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
-use barge_sys::process::{CloneArgs, Cloned, clone3, exit_now, kill, reset_signals};
+use barge_sys::process::{exit_now, fork, kill, reset_signals};
 use barge_sys::signal::SignalFd;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{WaitOptions, WaitStatus};
@@ -53,10 +53,10 @@ fn supervise(args: Vec<OsString>) -> Result<u8> {
     let arguments = arguments(args)?;
     let signals: Vec<i32> = (1..=SIGRTMAX).filter(|n| !OWN.contains(n) && !matches!(n, 32 | 33)).collect();
     let channel = SignalFd::block(&signals).map_err(|e| Error::Channel { source: e.into() })?;
-    let cloned = clone3(CloneArgs::default()).map_err(|e| Error::Clone { source: e.into() })?;
-    let child = match cloned {
-        Cloned::Parent { pid, .. } => pid,
-        Cloned::Child => match become_program(&arguments) {
+    // Not clone3: Docker's seccomp profile, under which this runs, answers that with ENOSYS.
+    let child = match fork().map_err(|e| Error::Clone { source: e.into() })? {
+        Some(pid) => pid,
+        None => match become_program(&arguments) {
             Ok(never) => match never {},
             Err(error) => {
                 let _ = writeln!(std::io::stderr(), "docker-init: {error}");

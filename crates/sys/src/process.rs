@@ -79,6 +79,23 @@ pub fn clone3(args: CloneArgs<'_>) -> io::Result<Cloned> {
     }
 }
 
+/// Copies the calling process, as fork(2); `None` is the child. For programs inside a container, whose seccomp
+/// filter may know no `clone3`.
+///
+/// Fails with `EBUSY` when the process has more than one thread, for the reason given at [`clone3`].
+pub fn fork() -> io::Result<Option<i32>> {
+    if thread_count()? != 1 {
+        return Err(io::Error::from_raw_os_error(libc::EBUSY));
+    }
+    // SAFETY: the process was just seen to have one thread, and only that thread could start another, so no lock is
+    // held by somebody who does not exist in the child.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        pid => Ok(Some(pid)),
+    }
+}
+
 /// The number of threads of this process, from the link count of its task directory (two and one for each thread).
 fn thread_count() -> io::Result<u32> {
     let stat = rustix::fs::statx(CWD, "/proc/self/task", AtFlags::empty(), StatxFlags::NLINK)?;

@@ -16,7 +16,7 @@ impl Terminal {
     fn open(command: &Command) -> Terminal {
         let mut line = command.get_program().to_string_lossy().into_owned();
         for argument in command.get_args() {
-            line += &format!(" '{}'", argument.to_string_lossy());
+            line += &format!(" '{}'", argument.to_string_lossy().replace('\'', r"'\''"));
         }
         let mut script = Command::new("script");
         script.args(["-qefc", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -1,5 +1,8 @@
 //! The daemon may die at any instant; containers, logs and exit codes survive.
 
+use std::io::{Read, Write};
+use std::process::Stdio;
+
 use barge_e2e::{Client, Daemon, wait_until};
 
 #[test]
@@ -78,8 +81,19 @@ fn attach_works_after_the_daemon_was_killed() {
         .ok();
     daemon.kill();
     daemon.launch();
-    let outcome = daemon.with_input(Client::Docker, &["attach", "box"], b"hello\n");
-    assert_eq!((outcome.code, outcome.stdout.as_str()), (4, "got hello\n"));
+    let mut attached = daemon
+        .command(Client::Docker, &["attach", "box"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("attach");
+    // Docker ends an attach whose input ends, so the input stays open until the output is there.
+    let mut input = attached.stdin.take().expect("stdin was piped");
+    input.write_all(b"hello\n").expect("type");
+    let mut output = String::new();
+    attached.stdout.take().expect("stdout was piped").read_to_string(&mut output).expect("read");
+    assert_eq!((attached.wait().expect("wait").code(), output.as_str()), (Some(4), "got hello\n"));
+    drop(input);
 }
 
 #[test]
