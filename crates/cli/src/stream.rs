@@ -10,9 +10,12 @@ use std::io::{self, Write};
 use barge_api::framing::StreamKind;
 use barge_client::{Hijacked, Input, Output};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, reason};
 use detach_keys::{Matcher, Step};
 pub(crate) use stdin::Stdin;
+
+/// What a program ended by SIGPIPE leaves with.
+const BROKEN_PIPE: i64 = 128 + 13;
 
 /// Which of our streams a container's are tied to.
 #[derive(Clone, Debug, Default)]
@@ -102,5 +105,9 @@ fn flush(kind: StreamKind, batch: &mut Vec<u8>) -> Result<()> {
         }
     };
     batch.clear();
-    written.map_err(|error| Failure::new(format!("write: {error}")))
+    written.map_err(|error| match error.kind() {
+        // A pager that was left is no failure to tell about; shells know the status of a broken pipe.
+        io::ErrorKind::BrokenPipe => Failure::status(BROKEN_PIPE),
+        _ => Failure::new(format!("write: {}", reason(&error))),
+    })
 }
