@@ -60,12 +60,14 @@ impl Channel {
             let short = Report::Failed(failed(Errno::MSGSIZE));
             bytes = serde_json::to_vec(&short).map_err(|_| failed(Errno::INVAL))?;
         }
+        let Some(fd) = fd else {
+            // Plain writes and reads: the container's seccomp filter may hold already, and know nothing of sockets.
+            return rustix::io::write(&self.0, &bytes).map(drop).map_err(failed);
+        };
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        let fds = fd.map(|fd| [fd]);
-        if let Some(fds) = &fds {
-            ancillary.push(SendAncillaryMessage::ScmRights(fds));
-        }
+        let fds = [fd];
+        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
         rustix::net::sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)
             .map(drop)
             .map_err(failed)
@@ -109,9 +111,7 @@ impl Channel {
     /// Waits for [`Channel::go`]; false when the other side is gone instead.
     pub(crate) fn wait(&self) -> bool {
         let mut byte = [0u8; 1];
-        let received =
-            rustix::io::retry_on_intr(|| rustix::net::recv(&self.0, &mut byte[..], RecvFlags::empty()));
-        matches!(received, Ok((_, 1)))
+        rustix::io::retry_on_intr(|| rustix::io::read(&self.0, &mut byte)) == Ok(1)
     }
 }
 

@@ -111,7 +111,7 @@ pub enum Error {
 
     #[error("invalid specification: {field}: {reason}")]
     InvalidSpec { field: String, reason: String },
-    #[error("mount {from:?} to rootfs at {target:?}: {source}")]
+    #[error("error mounting {from:?} to rootfs at {target:?}: {source}")]
     Mount { from: String, target: PathBuf, source: Cause },
     #[error("bind source path does not exist: {path}", path = path.display())]
     BindSourceMissing { path: PathBuf },

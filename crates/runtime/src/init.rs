@@ -135,10 +135,11 @@ pub(crate) fn finish(
     gate: &Gate,
     mut warnings: Vec<String>,
 ) -> Result<Infallible> {
+    // While no filter can refuse it. All that is opened from here on closes by itself.
+    close_on_exec_from(3).map_err(attribute("descriptors"))?;
     let environment = identity::assume(plan, filter, &mut warnings)?;
     let name = plan.arguments.first().map(|name| name.as_c_str()).unwrap_or_default();
     let file = program::find(name, &environment)?;
-    close_on_exec_from(3).map_err(attribute("descriptors"))?;
     channel.report(&Report::Ready { warnings }, None)?;
     if !gate.wait(channel) {
         exit_now(FAILED);

@@ -114,8 +114,14 @@ fn open_terminal(size: Option<(u16, u16)>) -> Result<(OwnedFd, OwnedFd)> {
 
 /// Binds the terminal over `/dev/console`.
 fn mount_console(slave: BorrowedFd<'_>) -> rustix::io::Result<()> {
-    let create = OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::RDONLY;
-    let place = rustix::fs::open("/dev/console", create, Mode::from_raw_mode(0o600))?;
+    let console = "/dev/console";
+    let create = OFlags::CREATE | OFlags::EXCL | OFlags::NOCTTY | OFlags::CLOEXEC;
+    match rustix::fs::open(console, create, Mode::from_raw_mode(0o600)) {
+        // Perhaps the real console, given as a device: looked at, never opened.
+        Ok(_) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(errno),
+    }
+    let place = rustix::fs::open(console, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let clone =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     let mount = rustix::mount::open_tree(slave, "", clone)?;

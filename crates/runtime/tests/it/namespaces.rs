@@ -118,6 +118,12 @@ fn a_user_namespace_maps_ids() {
     let words: Vec<&str> = text.split_whitespace().collect();
     assert_eq!(words, ["0", "0", "100000", "65536", "0"]);
     assert_eq!(fs::metadata(path.join("made")).unwrap().uid(), 100_000);
+
+    let bundle = bundle.set("/process/args", json!(["sleep", "100"]));
+    bundle.start();
+    let text = bundle.exec(&["sh", "-c", "id -u; cat /proc/self/uid_map; readlink /proc/1/exe"]).good();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    assert_eq!(words, ["0", "0", "100000", "65536", "/bin/busybox"]);
 }
 
 #[test]

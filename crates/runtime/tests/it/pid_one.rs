@@ -15,6 +15,16 @@ fn the_programs_code_is_the_containers() {
     assert_eq!(with_init("kill -9 $$").run().code, 137);
 }
 
+/// Docker's profile answers clone3 with ENOSYS.
+#[test]
+fn it_needs_no_clone3() {
+    let profile = serde_json::json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}]
+    });
+    assert_eq!(with_init("exit 6").set("/linux/seccomp", profile).run().code, 6);
+}
+
 #[test]
 fn orphans_are_reaped() {
     let script = "(sh -c 'sleep 0.1 & exit 0'); sleep 0.5; cat /proc/[0-9]*/stat | grep -c ') Z '; echo $$";

@@ -39,6 +39,20 @@ fn compiled_filters_are_kept_and_damaged_ones_made_again() {
     assert_eq!(fs::read(&files()[0]).unwrap(), whole);
 }
 
+/// Of what the runtime does by itself under the filter, only what every program needs has to be allowed.
+#[test]
+fn a_filter_may_forbid_what_only_the_runtime_would_use() {
+    let bundle = Bundle::shell("echo fine").set(
+        "/linux/seccomp",
+        json!({"defaultAction": "SCMP_ACT_ALLOW",
+               "syscalls": [{"names": ["sendmsg", "recvmsg", "sendto", "recvfrom", "close_range", "faccessat2",
+                                       "openat2", "mount", "move_mount", "open_tree", "clone3", "setns"],
+                             "action": "SCMP_ACT_ERRNO", "errnoRet": 1}]}),
+    );
+    assert_eq!(bundle.drive(json!({})).good(), "fine\n");
+    assert_eq!(bundle.drive(json!({"user": "app"})).good(), "fine\n");
+}
+
 #[test]
 fn unknown_calls_are_unknown_rather_than_forbidden() {
     // The profile allows what a shell needs and nothing newer; 4000 is nobody's number.

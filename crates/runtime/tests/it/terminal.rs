@@ -46,6 +46,7 @@ fn the_terminal_is_the_containers_own() {
                   echo typed > /dev/tty; read line; echo got $line";
     let bundle = Bundle::shell(script)
         .set("/process/terminal", json!(true))
+        .set("/linux/devices", json!([{"path": "/dev/console", "type": "c", "major": 5, "minor": 1}]))
         .set("/process/consoleSize", json!({"height": 31, "width": 97}));
     bundle.write();
     let socket = bundle.directory.join("console.sock");
