@@ -41,9 +41,6 @@ pub struct Config {
     /// Columns and rows of its terminal to begin with.
     #[serde(default)]
     pub console_size: Option<(u16, u16)>,
-    /// A foreign OCI runtime's program (`runc`), run instead of the built-in one.
-    #[serde(default)]
-    pub foreign_runtime: Option<PathBuf>,
 }
 
 /// What becomes of a process's standard input.
@@ -100,7 +97,6 @@ impl Config {
             exit_file: exit_file.into(),
             seccomp_cache: None,
             console_size: None,
-            foreign_runtime: None,
         }
     }
 

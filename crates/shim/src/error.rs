@@ -47,8 +47,6 @@ pub enum Error {
     Stream { what: &'static str, source: io::Error },
     #[error(transparent)]
     Runtime(#[from] barge_runtime::Error),
-    #[error("{runtime:?} {verb}: {reason}")]
-    ForeignRuntime { runtime: PathBuf, verb: &'static str, reason: String },
     #[error("usage: barge-shim BUNDLE")]
     Usage,
 }

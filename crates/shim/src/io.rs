@@ -103,6 +103,7 @@ impl Streams {
     /// Copies what the process has written, as long as every client keeps up. True when there may be more at once.
     pub(crate) fn on_output(&mut self, poller: &Poller, which: u32, buffer: &mut [u8]) -> bool {
         let more = self.copy_output(poller, which, buffer);
+        self.hear_leaving(poller, buffer);
         self.watch_outputs(poller);
         more
     }
@@ -160,6 +161,8 @@ impl Streams {
         } else if ready.hangup {
             self.clients[index].hung_up(poller);
         }
+        // The process's input may have become free since the event was made: no other one would follow.
+        self.hear_leaving(poller, buffer);
         self.watch_clients(poller);
         self.watch_outputs(poller);
         detached
@@ -236,11 +239,15 @@ impl Streams {
         self.outputs.clear();
     }
 
-    /// Ends the log and lets every client go as soon as it has what is its due.
-    pub(crate) fn finish(&mut self, poller: &Poller) {
+    /// The log is complete.
+    pub(crate) fn close_log(&mut self) {
         if let Some(mut log) = self.log.take() {
             note_failure(&mut self.log_failed, log.close());
         }
+    }
+
+    /// Lets every client go as soon as it has what is its due.
+    pub(crate) fn finish(&mut self, poller: &Poller) {
         self.input = Input::Closed;
         self.console = None;
         for client in &mut self.clients {

@@ -2,6 +2,7 @@
 
 pub mod bpf;
 pub mod file;
+pub mod inherited;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;

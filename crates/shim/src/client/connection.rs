@@ -36,6 +36,7 @@ impl Connection {
         events: mpsc::UnboundedSender<Event>,
         child: Option<Child>,
     ) -> Result<Arc<Self>> {
+        widen(&socket);
         let socket = StdUnixStream::from(socket);
         let ready = socket.set_nonblocking(true).and_then(|()| UnixStream::from_std(socket));
         let socket = ready.map_err(|source| Error::Channel { source })?;
@@ -108,4 +109,12 @@ impl Connection {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A packet is sent whole or not at all: lets one be as large as an exec's environment may be.
+fn widen(socket: &OwnedFd) {
+    const LARGEST: usize = 4 << 20;
+    // Without it, or with less where the system allows less, the usual requests still go through.
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket, LARGEST);
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size_force(socket, LARGEST);
 }

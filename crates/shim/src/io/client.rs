@@ -135,7 +135,7 @@ impl Client {
             Ok(sent) => sent,
             Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => 0,
             Err(_) => {
-                self.lose();
+                self.leave();
                 header.len() + bytes.len()
             }
         }
@@ -171,13 +171,18 @@ impl Client {
 
     /// Both directions are closed: output can't reach it, but what it has sent may be unread.
     pub(super) fn hung_up(&mut self, poller: &Poller) {
+        self.leave();
+        self.unwatch(poller);
+    }
+
+    /// It gets no more. What it has sent and its end still count if they were for the process.
+    fn leave(&mut self) {
         if self.stdin == Hearing::Closed {
-            return self.drop_out(poller);
+            return self.lose();
         }
         self.stdin = Hearing::Leaving;
         (self.stdout, self.stderr) = (false, false);
         self.unsent = Vec::new();
-        self.unwatch(poller);
     }
 
     /// Whether it has left behind bytes that only wait for the process to take them.
@@ -215,7 +220,7 @@ impl Client {
             return self.unwatch(poller);
         }
         if self.is_leaving() {
-            return;
+            return self.unwatch(poller);
         }
         let wanted =
             Interest { read: self.stdin == Hearing::Open && input_takes, write: !self.unsent.is_empty() };

@@ -1,7 +1,7 @@
 //! Reaping, and the container's end in its order.
 //!
 //! ```text
-//! reap ─> kill the rest ─> last output ─> close log and clients ─> remove cgroup ─> exit.json ─> Exited ─> sync
+//! reap ─> kill the rest ─> last output ─> close log ─> remove cgroup ─> exit.json ─> Exited ─> close clients ─> sync
 //! ```
 
 use std::fs;
@@ -87,7 +87,7 @@ impl Supervisor {
         let Phase::Ended(ended) = std::mem::replace(&mut self.phase, Phase::Reported { until }) else {
             return;
         };
-        self.streams.finish(&self.poller);
+        self.streams.close_log();
         let oom_killed = ended.cgroup.oom_killed();
         if let Err(error) = ended.cgroup.remove() {
             report(&error.to_string());
@@ -107,6 +107,8 @@ impl Supervisor {
             self.publish(Event::OutOfMemory);
         }
         self.publish(Event::Exited(record));
+        // After the news: who sees the end of the output may ask the daemon for the exit code at once.
+        self.streams.finish(&self.poller);
         // Only against a crash of the machine: the daemon need not wait for the disk.
         let synced = saved.map(|file| file.sync_all());
         match synced {

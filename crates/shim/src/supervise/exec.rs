@@ -7,8 +7,9 @@ use barge_oci::runtime_spec::Process;
 use barge_runtime::{ExecRequest, Executed, Stdio};
 use jiff::Timestamp;
 
-use super::{DRAIN, Supervisor, load_spec};
+use super::{DRAIN, LINGER, Supervisor, load_spec};
 use crate::io::{Ends, Streams, pipes};
+use crate::poller::Poller;
 use crate::protocol::{Event, Exec, Failure, Started};
 use crate::{Error, Result};
 
@@ -44,6 +45,18 @@ impl ExecTask {
     /// Whether its process is yet to be reaped, or its end to be published.
     pub(super) fn is_unfinished(&self) -> bool {
         self.ended.is_none_or(|end| !end.published)
+    }
+
+    /// The news of its end, once: when its output is written out, or must not be waited for any longer.
+    fn conclude(&mut self, poller: &Poller, buffer: &mut [u8], now: Instant) -> Option<Event> {
+        let end = self.ended.as_mut().filter(|end| !end.published)?;
+        if now >= end.deadline {
+            self.streams.cut_off(poller, buffer);
+        } else if !self.streams.drain(poller, buffer) {
+            return None;
+        }
+        (end.published, end.deadline) = (true, now + LINGER);
+        Some(Event::ExecExited { id: self.id.clone(), exit_code: end.exit_code })
     }
 
     /// Its process was reaped.
@@ -110,27 +123,17 @@ impl Supervisor {
     /// Publishes the execs that have ended and whose output is written out, and forgets those that nobody reads.
     pub(super) fn advance_execs(&mut self) {
         let now = Instant::now();
-        let mut events = Vec::new();
-        for exec in &mut self.execs {
-            let Some(end) = &mut exec.ended else { continue };
-            if !end.published {
-                let overdue = now >= end.deadline;
-                if overdue {
-                    exec.streams.cut_off(&self.poller, &mut self.buffer);
-                } else if !exec.streams.drain(&self.poller, &mut self.buffer) {
-                    continue;
-                }
-                exec.streams.finish(&self.poller);
-                *end = ExecEnd { published: true, deadline: now + super::LINGER, ..*end };
-                events.push(Event::ExecExited { id: exec.id.clone(), exit_code: end.exit_code });
+        for index in 0..self.execs.len() {
+            let concluded = self.execs[index].conclude(&self.poller, &mut self.buffer, now);
+            if let Some(event) = concluded {
+                self.publish(event);
+                // After the news: who sees the end of the output may ask the daemon for the exit code at once.
+                self.execs[index].streams.finish(&self.poller);
             }
         }
         self.execs.retain(|exec| {
-            exec.ended.is_none_or(|end| !end.published || (exec.streams.has_clients() && now < end.deadline))
+            exec.is_unfinished() || (exec.streams.has_clients() && exec.deadline().is_some_and(|at| now < at))
         });
-        for event in events {
-            self.publish(event);
-        }
     }
 }
 

@@ -138,7 +138,12 @@ impl Supervisor {
             Phase::Ended(ended) => (Status::Stopping, ended.pid, Some(ended.started_at)),
             Phase::Reported { .. } | Phase::Over => (Status::Stopping, 0, None),
         };
-        let execs = self.execs.iter().map(|exec| (exec.id.clone(), exec.pid)).collect();
+        let execs = self
+            .execs
+            .iter()
+            .filter(|exec| exec.is_unfinished())
+            .map(|exec| (exec.id.clone(), exec.pid))
+            .collect();
         State { status, pid, started_at, execs }
     }
 

@@ -137,3 +137,17 @@ async fn a_client_that_never_reads_does_not_keep_the_log_from_being_complete() {
     assert_eq!(spawned.exited().await.exit_code, 137);
     assert_eq!(spawned.container.log_text().lines().count(), 20_000);
 }
+
+#[tokio::test]
+async fn a_client_that_dies_in_full_flow_ends_the_input_it_owned() {
+    // Both directions are full when it goes: its last bytes wait for the process, and the process for it.
+    for _ in 0..5 {
+        let mut spawned = Container::new(["cat"]).stdin(Stdin::Once).start().await;
+        let mut client = spawned.attach(everything()).await;
+        let text = vec![b'x'; 8 << 20];
+        let sent = tokio::time::timeout(Duration::from_millis(100), client.write_all(&text)).await;
+        assert!(sent.is_err(), "nobody reads, so not everything can be written");
+        drop(client);
+        assert_eq!(spawned.exited().await.exit_code, 0);
+    }
+}

@@ -110,3 +110,17 @@ async fn an_exec_may_have_a_terminal_of_its_own() {
     assert_eq!(exec_exit(&mut spawned, "t").await, 129);
     end(spawned).await;
 }
+
+#[tokio::test]
+async fn an_exec_may_bring_a_large_environment() {
+    let mut spawned = Container::new(["sleep", "1000"]).start().await;
+    let mut request = exec("e", &[]);
+    let mut process = process(&["sh", "-c", "exit ${#V7}"]);
+    let env = process["env"].as_array_mut().unwrap();
+    env.extend((0..7).map(|number| format!("V{number}={}", "x".repeat(100_000)).into()));
+    env.push("V7=12345".into());
+    request.process = serde_json::from_value(process).unwrap();
+    soon(spawned.shim.exec(request, Vec::new())).await.unwrap();
+    assert_eq!(exec_exit(&mut spawned, "e").await, 5);
+    end(spawned).await;
+}

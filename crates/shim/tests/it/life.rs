@@ -202,3 +202,16 @@ async fn many_containers_at_once_do_not_hold_each_others_descriptors() {
         result.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_shim_keeps_nothing_of_its_parents_descriptors() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    // As in a daemon whose own parent was careless.
+    rustix::io::fcntl_setfd(&writer, rustix::io::FdFlags::empty()).unwrap();
+    let mut spawned = Container::new(["sleep", "1000"]).start().await;
+    drop(writer);
+    let ended = tokio::task::spawn_blocking(move || std::io::Read::read(&mut reader, &mut [0]).unwrap());
+    assert_eq!(soon(ended).await.unwrap(), 0);
+    soon(spawned.shim.signal(9, None)).await.unwrap();
+    spawned.exited().await;
+}
