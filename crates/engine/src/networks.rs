@@ -115,11 +115,6 @@ pub struct Attachment {
 }
 
 impl Networks {
-    /// Checks at create time that a network exists; the 404 text is `network NAME not found`.
-    pub fn check(&self, name: &str) -> Result<()> {
-        self.find(name).map(drop)
-    }
-
     /// The ID of a network, by name or ID.
     pub fn id(&self, name: &str) -> Result<String> {
         self.find(name).map(|entry| entry.document.id.clone())

@@ -48,7 +48,7 @@ impl Containers {
         let mut checked = spec::resolve(request, &image.config.config, &engine.config, Host::here())?;
         warnings.append(&mut checked.warnings);
         self.name_shared(&mut checked.host_config);
-        let networks = networks(engine, &mut checked, networking)?;
+        let networks = networks(&mut checked, networking);
         let wanted = mount_points::collect(
             &checked.config,
             &checked.host_config,
@@ -159,15 +159,12 @@ fn descriptor(image: &Image) -> Descriptor {
     }
 }
 
-/// What is wanted of each network; the mode's own network if no other is named.
-fn networks(
-    engine: &Engine,
-    checked: &mut Checked,
-    networking: Option<NetworkingConfig>,
-) -> Result<BTreeMap<String, EndpointSettings>> {
+/// What is wanted of each network; the mode's own network if no other is named. Whether they exist shows at the
+/// start, as in Docker: the CLI takes a 404 of a create for a missing image and pulls.
+fn networks(checked: &mut Checked, networking: Option<NetworkingConfig>) -> BTreeMap<String, EndpointSettings> {
     let mode = checked.host_config.network_mode.clone();
     if mode.starts_with("container:") {
-        return Ok(BTreeMap::new());
+        return BTreeMap::new();
     }
     let asked = networking.map(|networking| networking.endpoints_config).unwrap_or_default();
     let mut networks: BTreeMap<String, EndpointSettings> = asked
@@ -185,10 +182,7 @@ fn networks(
     if let Some(endpoint) = networks.get_mut(&mode).filter(|endpoint| endpoint.mac_address.is_empty()) {
         endpoint.mac_address = mac_address;
     }
-    for name in networks.keys().filter(|name| *name != "host" && *name != "none") {
-        engine.networks.check(name)?;
-    }
-    Ok(networks)
+    networks
 }
 
 fn fill_hostname(checked: &mut Checked, id: &str) {

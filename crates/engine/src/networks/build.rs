@@ -301,11 +301,20 @@ fn reserve_one(bridge: &Bridge, port: &PortRequest) -> Result<Reserved> {
             Some((first, _)) => format!(":{first}"),
             None => String::new(),
         };
-        let reason =
-            if error.is_port_taken() { "address already in use".to_owned() } else { error.to_string() };
-        Error::system(format!("failed to bind host port {host_ip}{range}/{protocol}: {reason}"))
+        Error::system(format!("failed to bind host port {host_ip}{range}/{protocol}: {}", reason(&error)))
     })?;
     reserved.pop().ok_or_else(|| Error::system("no port was reserved"))
+}
+
+/// Why a port can't be had, in Go's words: the system's, in small letters and without the number.
+pub(super) fn reason(error: &barge_network::Error) -> String {
+    if error.is_port_taken() {
+        return "address already in use".to_owned();
+    }
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// What `inspect` shows of an endpoint.

@@ -65,7 +65,7 @@ fn ids_of_host_and_none_outlive_the_engine() {
     drop(first);
     let second = root.open();
     assert_eq!((second.id("host").unwrap(), second.id("none").unwrap()), (host, none));
-    assert_eq!(second.check("bridge").unwrap_err().message(), "network bridge not found");
+    assert_eq!(second.id("bridge").unwrap_err().message(), "network bridge not found");
 }
 
 #[test]
@@ -230,4 +230,17 @@ fn damaged_documents_and_remains_of_a_write_do_no_harm() {
     entry("f00d", "kept", false).erase(dir).unwrap();
     entry("f00d", "kept", false).erase(dir).unwrap();
     assert!(!dir.join("f00d.json").exists());
+}
+
+#[test]
+fn reasons_are_in_small_letters_and_without_numbers() {
+    let host = "198.51.100.1:80".parse().unwrap();
+    let bind = |errno| barge_network::Error::PortBind {
+        host,
+        protocol: barge_network::Protocol::Tcp,
+        source: std::io::Error::from_raw_os_error(errno),
+    };
+    assert_eq!(build::reason(&bind(99)), "cannot assign requested address");
+    assert_eq!(build::reason(&bind(98)), "address already in use");
+    assert_eq!(build::reason(&bind(13)), "permission denied");
 }
