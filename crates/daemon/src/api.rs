@@ -20,7 +20,6 @@ use hyper::body::{Frame, SizeHint};
 use tower::ServiceExt;
 
 use crate::activity::{self, Activity};
-use crate::connection::Busy;
 use crate::failure::Failure;
 use crate::hijack::Handshakes;
 use crate::routes;
@@ -45,9 +44,8 @@ impl Api {
         Self { router: routes::router(app), headers, activity: Arc::new(Activity::new()) }
     }
 
-    /// Answers one request. The connection counts as busy until the response's body has been sent.
-    pub(crate) async fn answer(&self, request: Request<Body>, busy: &Busy) -> Response {
-        let under_way = self.activity.begin(busy);
+    /// Answers one request, which is under way until the response's body has been sent.
+    pub(crate) async fn answer(&self, request: Request<Body>, under_way: activity::Request) -> Response {
         let begun = Instant::now();
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let mut response = match versioned(request) {

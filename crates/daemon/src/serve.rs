@@ -23,7 +23,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long requests may go on once the daemon stops. Streams without an end are cut off then: the containers whose
 /// output they carry live on in their shims.
-const DRAIN: Duration = Duration::from_secs(3);
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// Serves one listener until `stop` turns true, then lets its requests end.
 pub(crate) async fn serve(listener: Listener, api: Arc<Api>, mut stop: watch::Receiver<bool>) {
@@ -92,12 +92,15 @@ async fn converse(accepted: Accepted, api: Arc<Api>, mut stop: watch::Receiver<b
     let busy = Busy::default();
     let io = TokioIo::new(Connection::new(socket, Arc::clone(&busy)));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (api, busy) = (Arc::clone(&api), Arc::clone(&busy));
-        async move { Ok::<Response, Infallible>(api.answer(request.map(Body::new), &busy).await) }
+        // Counted before the future's first poll: the next thing HTTP does is to look for the end of the input.
+        let under_way = api.activity.begin(&busy);
+        let api = Arc::clone(&api);
+        async move { Ok::<Response, Infallible>(api.answer(request.map(Body::new), under_way).await) }
     });
     // Half-closed clients are Connection's business. No timeout between requests: clients keep connections open.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        .title_case_headers(true)
         .header_read_timeout(None)
         .serve_connection(io, service)
         .with_upgrades();

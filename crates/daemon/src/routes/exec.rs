@@ -32,7 +32,7 @@ async fn create(
 }
 
 async fn inspect(app: Context, Path(id): Path<String>) -> Answer {
-    respond::json(&app.engine.execs.inspect(&app.engine, &id)?)
+    respond::json(&app.engine.execs.inspect(&app.engine, &id).await?)
 }
 
 /// The body is JSON, what comes after it the process's input.

@@ -43,25 +43,34 @@ async fn list(app: Context, Speaks(version): Speaks, query: Query) -> Answer {
 
 /// A pull, or an import where no image is named.
 async fn create(app: Context, Speaks(version): Speaks, query: Query, request: Request) -> Answer {
-    let text = |name: &str| query.text(name).unwrap_or_default().to_owned();
-    let platform = if version.at_least(32) { text("platform") } else { String::new() };
-    let auth = registry_auth(request.headers()).unwrap_or_default();
+    let platform = query.text("platform").filter(|_| version.at_least(32)).unwrap_or_default().to_owned();
     let messages = if query.text("fromImage").is_some() {
-        let options = PullOptions { from_image: text("fromImage"), tag: text("tag"), platform, auth };
+        let options = pull_options(&query, platform, request.headers());
         app.engine.images.pull(&app.engine, options).await?
     } else {
-        let options = ImportOptions {
-            source: text("fromSrc"),
-            repository: text("repo"),
-            tag: text("tag"),
-            message: text("message"),
-            changes: query.all("changes").map(str::to_owned).collect(),
-            platform,
-            body: incoming(request),
-        };
+        let options = import_options(&query, platform, request);
         app.engine.images.import(&app.engine, options).await?
     };
     Ok(respond::lines(JSON, messages))
+}
+
+fn pull_options(query: &Query, platform: String, headers: &HeaderMap) -> PullOptions {
+    let text = |name: &str| query.text(name).unwrap_or_default().to_owned();
+    let auth = registry_auth(headers).unwrap_or_default();
+    PullOptions { from_image: text("fromImage"), tag: text("tag"), platform, auth }
+}
+
+fn import_options(query: &Query, platform: String, request: Request) -> ImportOptions {
+    let text = |name: &str| query.text(name).unwrap_or_default().to_owned();
+    ImportOptions {
+        source: text("fromSrc"),
+        repository: text("repo"),
+        tag: text("tag"),
+        message: text("message"),
+        changes: query.all("changes").map(str::to_owned).collect(),
+        platform,
+        body: incoming(request),
+    }
 }
 
 fn incoming(request: Request) -> barge_engine::images::Body {

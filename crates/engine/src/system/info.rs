@@ -55,7 +55,7 @@ impl System {
             mem_total: host::memory(),
             name: host::hostname(),
             ipv4_forwarding: host::ipv4_forwarding(),
-            warnings: warnings(&limits),
+            warnings: [warnings(&limits), engine.networks.warnings()].concat(),
             ..from_config(config)
         };
         limit_flags(&mut info, limits);

@@ -29,14 +29,7 @@ async fn attach(
     request: Request,
 ) -> Answer {
     let tty = app.engine.containers.check_attach(&id)?;
-    let options = AttachOptions {
-        stdin: query.flag("stdin"),
-        stdout: query.flag("stdout"),
-        stderr: query.flag("stderr"),
-        logs: query.flag("logs"),
-        stream: query.flag("stream"),
-        detach_keys: query.text("detachKeys").map(str::to_owned),
-    };
+    let options = attach_options(&query);
     let handshake = app.handshakes.begin(&id);
     Ok(Hijack::of(request).respond(content_type(tty, version), move |stream| async move {
         let attached = app.engine.containers.attach(&app.engine, &id, options, stream).await;
@@ -45,9 +38,29 @@ async fn attach(
     }))
 }
 
+fn attach_options(query: &Query) -> AttachOptions {
+    AttachOptions {
+        stdin: query.flag("stdin"),
+        stdout: query.flag("stdout"),
+        stderr: query.flag("stderr"),
+        logs: query.flag("logs"),
+        stream: query.flag("stream"),
+        detach_keys: query.text("detachKeys").map(str::to_owned),
+    }
+}
+
 async fn logs(app: Context, Speaks(version): Speaks, Path(id): Path<String>, query: Query) -> Answer {
+    let options = logs_options(&query);
+    if !options.stdout && !options.stderr {
+        return Err(Error::invalid("Bad parameters: you must choose at least one stream").into());
+    }
+    let logs = app.engine.containers.logs(&app.engine, &id, options).await?;
+    Ok(respond::body(content_type(logs.tty, version), Body::from_stream(logs.stream.into_stream())))
+}
+
+fn logs_options(query: &Query) -> LogsOptions {
     let text = |name: &str| query.text(name).unwrap_or_default().to_owned();
-    let options = LogsOptions {
+    LogsOptions {
         follow: query.flag("follow"),
         stdout: query.flag("stdout"),
         stderr: query.flag("stderr"),
@@ -56,12 +69,7 @@ async fn logs(app: Context, Speaks(version): Speaks, Path(id): Path<String>, que
         timestamps: query.flag("timestamps"),
         details: query.flag("details"),
         tail: text("tail"),
-    };
-    if !options.stdout && !options.stderr {
-        return Err(Error::invalid("Bad parameters: you must choose at least one stream").into());
     }
-    let logs = app.engine.containers.logs(&app.engine, &id, options).await?;
-    Ok(respond::body(content_type(logs.tty, version), Body::from_stream(logs.stream.into_stream())))
 }
 
 /// The headers go out at once: clients start the container only when they have them.
