@@ -47,7 +47,7 @@ fn unknown_things_are_not_found() {
         daemon.client(client, &["tag", "missing", "new"]).fails(1, "No such image: missing:latest");
         daemon.client(client, &["volume", "rm", "missing"]).fails(1, "get missing: no such volume");
         daemon.client(client, &["inspect", "missing"]).fails(1, "missing");
-        daemon.client(client, &["pull", "UPPER"]).fails(1, "repository name must be lowercase");
+        daemon.client(client, &["pull", "UPPER"]).fails(1, "must be lowercase");
         daemon.client(client, &["run", "a::b"]).fails(125, "invalid reference format");
     }
 }

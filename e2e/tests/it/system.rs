@@ -22,6 +22,8 @@ fn version_and_info_answer() {
 fn events_tell_the_life_of_a_container() {
     let daemon = Daemon::start();
     daemon.docker(&["run", "--rm", "--name", "box", "busybox", "sh", "-c", "exit 4"]);
+    // A duration is sent in whole seconds, by Docker's command line too: this second is not told of yet.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
     for client in Client::BOTH {
         let told = daemon
             .client(
