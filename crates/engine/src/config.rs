@@ -57,7 +57,7 @@ pub struct Config {
     pub no_default_bridge: bool,
     /// `HOST[:PORT]` or CIDR of registries that may be plain http or have an unknown certificate.
     pub insecure_registries: Vec<String>,
-    /// Mirrors of Docker Hub, tried in order.
+    /// Mirrors, tried in order: `URL` for Docker Hub, `DOMAIN=URL` for any registry.
     pub registry_mirrors: Vec<String>,
     pub max_concurrent_downloads: usize,
     pub max_concurrent_uploads: usize,
@@ -77,7 +77,11 @@ pub struct AddressPool {
 
 impl Config {
     /// Docker's defaults for these roots, with `exe` as the shim.
-    pub fn new(data_root: impl Into<PathBuf>, exec_root: impl Into<PathBuf>, exe: impl Into<PathBuf>) -> Self {
+    pub fn new(
+        data_root: impl Into<PathBuf>,
+        exec_root: impl Into<PathBuf>,
+        exe: impl Into<PathBuf>,
+    ) -> Self {
         Self {
             data_root: data_root.into(),
             exec_root: exec_root.into(),

@@ -146,26 +146,38 @@ impl Images {
 }
 
 fn registry_config(config: &Config) -> RegistryConfig {
-    let mut mirrors = BTreeMap::new();
-    if !config.registry_mirrors.is_empty() {
-        mirrors.insert("docker.io".to_owned(), config.registry_mirrors.clone());
-    }
     RegistryConfig {
         insecure: config.insecure_registries.clone(),
-        mirrors,
+        mirrors: mirrors(&config.registry_mirrors),
         max_concurrent_downloads: config.max_concurrent_downloads,
         max_concurrent_uploads: config.max_concurrent_uploads,
         ..RegistryConfig::default()
     }
 }
 
+/// Mirrors by domain. A bare URL is one of Docker Hub, as in Docker; `DOMAIN=URL` is one of any registry.
+fn mirrors(settings: &[String]) -> BTreeMap<String, Vec<String>> {
+    let mut mirrors: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for setting in settings {
+        let named = setting.split_once('=').filter(|(domain, _)| !domain.contains('/'));
+        let (domain, url) = named.unwrap_or(("docker.io", setting));
+        mirrors.entry(domain.to_owned()).or_default().push(url.to_owned());
+    }
+    mirrors
+}
+
 /// Tells that something happened to an image. `name` is how the user called it.
 fn publish(engine: &Engine, action: &str, id: &ImageId, name: &str) {
-    let mut attributes = engine.images.store.images().find(id).map_or_else(BTreeMap::new, |image| {
-        image.config.config.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
-    });
-    attributes.insert("name".to_owned(), name.to_owned());
+    let attributes = attributes(engine, id, name);
     engine.events.publish(EventType::Image, action, &id.to_string(), attributes);
+}
+
+/// What goes with an image's event: its labels and its name.
+fn attributes(engine: &Engine, id: &ImageId, name: &str) -> BTreeMap<String, String> {
+    let image = engine.images.store.images().find(id);
+    let mut attributes = image.map_or_else(BTreeMap::new, |image| image.config.config.labels.clone());
+    attributes.insert("name".to_owned(), name.to_owned());
+    attributes
 }
 
 /// Runs work on the store away from the threads that serve connections.
@@ -175,4 +187,17 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err(Error::system(format!("{what} was interrupted"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mirrors_are_of_the_hub_unless_they_name_a_registry() {
+        let settings = ["https://a.example", "ghcr.io=https://b.example", "http://c.example/?x=y"];
+        let found = mirrors(&settings.map(str::to_owned));
+        assert_eq!(found["docker.io"], ["https://a.example", "http://c.example/?x=y"]);
+        assert_eq!(found["ghcr.io"], ["https://b.example"]);
+    }
 }

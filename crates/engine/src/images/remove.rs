@@ -11,12 +11,12 @@
 
 use std::sync::Arc;
 
-use barge_api::events::action;
+use barge_api::events::{EventType, action};
 use barge_api::images::ImageDelete;
 use barge_oci::Reference;
 use barge_store::{Image, ImageId};
 
-use super::{Images, RemoveOptions, blocking, publish, refusal};
+use super::{Images, RemoveOptions, attributes, blocking, publish, refusal};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -64,6 +64,8 @@ impl Removal<'_> {
     /// Takes a name away. True if none is left, so that the image goes, too.
     async fn name(&mut self, image: &Image, name: &str) -> Result<bool> {
         let parsed = Reference::parse_normalized(name).map_err(refusal::invalid_reference)?;
+        // Beside a digest a tag means nothing.
+        let parsed = parsed.digest().map(|digest| parsed.with_digest(digest)).unwrap_or(parsed);
         let keeps = !self.options.force && is_single_reference(image);
         if let Some((container, _)) = self.users(&image.id).first().filter(|_| keeps) {
             return Err(Error::conflict(format!(
@@ -127,12 +129,13 @@ impl Removal<'_> {
     /// Its parent is what it was made from here.
     async fn remove_one(&mut self, id: ImageId) -> Result<Option<ImageId>> {
         let parent = self.images.store.images().find(&id).and_then(|image| image.parent);
-        // Its labels go with the event, and with the image.
-        publish(self.engine, action::DELETE, &id, &id.to_string());
+        // The event tells the labels, which go with the image.
+        let attributes = attributes(self.engine, &id, &id.to_string());
         let store = self.images.store.clone();
         let removed =
             blocking("removing the image", move || store.images().remove(&id).map_err(refusal::store))
                 .await?;
+        self.engine.events.publish(EventType::Image, action::DELETE, &id.to_string(), attributes);
         let untagged = removed.untagged.iter().map(Reference::familiar);
         self.records.extend(untagged.map(|untagged| ImageDelete { untagged, ..ImageDelete::default() }));
         let deleted = removed.image.iter().map(ToString::to_string);
