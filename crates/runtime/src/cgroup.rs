@@ -6,8 +6,8 @@
 //! v2      /sys/fs/cgroup/<path>                one directory
 //! ```
 //!
-//! [`Cgroup::create`] makes the directories and sets the limits; the container's init enters by itself ([`Entry`]).
-//! What a limit means in files is decided in [`settings`], which touches nothing.
+//! `Cgroup::create` makes the directories and sets the limits; the container's init enters by itself (`Entry`).
+//! What a limit means in files is decided in `settings`, which touches nothing.
 
 mod device_program;
 mod device_rules;

@@ -3,14 +3,14 @@
 //! ```text
 //! Request ──Prepared::new──> Prepared ──create──> Created ──start──> the container's program
 //!           plan (pure)                clone3       init waits       exec
-//!           cgroups made               init: mounts, pivot,
+//!           cgroups, overlay           init: mounts, pivot,
 //!           seccomp from the cache           identity, limits
 //! ```
 //!
 //! The caller must be a single-threaded process (a shim, or the command line): a container's init is a plain copy of
 //! it, made by `clone3`, with no helper process and no second exec. The runtime knows nothing of Docker: defaults
 //! are the caller's, and so is the reaping of what it starts. It has no state of its own but what [`main`], the
-//! command line, writes under its `--root`.
+//! command line, writes under its `--root`. Linux 5.12 is the least that it runs on.
 
 pub mod cgroup;
 mod channel;
@@ -44,7 +44,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 
 /// Process 1 of a container that was asked for an init: `docker-init [-s] -- PROGRAM ARG…`.
 ///
-/// `args` begin after argv[0]. It runs the program as its child, forwards signals, reaps every process that is left
+/// `args` begin after the program's own name. It runs the program as its child, forwards signals, reaps every process that is left
 /// to it, and ends with the program's exit code (128 + n for a signal).
 pub fn pid_one_main(args: Vec<OsString>) -> ExitCode {
     pid_one::main(args)

@@ -135,6 +135,8 @@ mod tests {
 
     use rustix::mount::MountPropagationFlags;
 
+    type Way = fn(&Layers<'_, PathBuf>) -> io::Result<OwnedFd>;
+
     /// Both ways give the same mount, with as many layers as an image may have.
     #[test]
     fn the_older_way_takes_as_many_layers() {
@@ -146,7 +148,7 @@ mod tests {
         }
         let lower: Vec<PathBuf> = (0..128).map(layer).collect();
         let work = base.join("work");
-        let ways: [fn(&Layers<'_, PathBuf>) -> io::Result<OwnedFd>; 2] = [by_lowerdir_plus, by_own_namespace];
+        let ways: [Way; 2] = [by_lowerdir_plus, by_own_namespace];
         for (number, way) in ways.into_iter().enumerate() {
             let (base, lower, work) = (&base, &lower, work.join(number.to_string()));
             // A thread of its own, so that the mount namespace of the other tests stays as it is.
