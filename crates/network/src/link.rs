@@ -57,10 +57,7 @@ impl RouteSocket {
 
     /// Every link of the namespace.
     pub(crate) fn links(&mut self) -> Result<Vec<Link>, Error> {
-        let mut links = Vec::new();
-        let question = message(RTM_GETLINK, 0, &LinkMessage::default());
-        self.dump(&question, |_, body| links.extend(decode(body)))?;
-        Ok(links)
+        self.list(&message(RTM_GETLINK, 0, &LinkMessage::default()), decode)
     }
 
     /// Creates a bridge that is up. It gets a fixed address: one that the kernel picks is the

@@ -72,11 +72,9 @@ impl RouteSocket {
     pub(crate) fn addresses(&mut self, index: u32) -> Result<Vec<Ipv4Net>, Error> {
         let mut question = AddressMessage::default();
         question.header.family = AddressFamily::Inet;
-        let mut addresses = Vec::new();
-        self.dump(&message(RTM_GETADDR, 0, &question), |_, body| {
-            addresses.extend(local_address(body).filter(|found| found.0 == index).map(|found| found.1));
-        })?;
-        Ok(addresses)
+        self.list(&message(RTM_GETADDR, 0, &question), |body| {
+            local_address(body).filter(|found| found.0 == index).map(|found| found.1)
+        })
     }
 
     /// Takes an address from a link.
@@ -100,9 +98,27 @@ impl RouteSocket {
     pub(crate) fn routes(&mut self) -> Result<Vec<Ipv4Net>, Error> {
         let mut question = RouteMessage::default();
         question.header.address_family = AddressFamily::Inet;
-        let mut routes = Vec::new();
-        self.dump(&message(RTM_GETROUTE, 0, &question), |_, body| routes.extend(destination(body)))?;
-        Ok(routes)
+        self.list(&message(RTM_GETROUTE, 0, &question), destination)
+    }
+
+    /// Lists what `decode` makes of each answer. The kernel says when something changed under a
+    /// listing; it is asked again then. On a host where something always changes the last
+    /// listing is taken as it is: what changed is another's, for ours change by our hand only.
+    pub(crate) fn list<T>(
+        &mut self,
+        question: &Message,
+        decode: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
+        const ATTEMPTS: u32 = 10;
+        let mut attempt = 1;
+        loop {
+            let mut found = Vec::new();
+            match self.dump(question, |_, body| found.extend(decode(body))) {
+                Err(Error::Interrupted) if attempt < ATTEMPTS => attempt += 1,
+                Ok(()) | Err(Error::Interrupted) => return Ok(found),
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 

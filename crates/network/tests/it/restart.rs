@@ -74,3 +74,28 @@ fn connections_outlive_a_replaced_table() {
         assert_eq!(&buffer, b"still here");
     });
 }
+
+/// Daemons start while others start containers: the kernel then says that its listings are torn.
+#[test]
+fn links_that_come_and_go_do_not_disturb_a_reconcile() {
+    on_a_host(|lab| {
+        let network = network();
+        let container = lab.container(&network, 2, &[]);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    ip("link add passing type veth peer name through");
+                    ip("link del passing");
+                }
+            });
+            let actual = [(network, vec![container.endpoint.clone()])];
+            let outcomes: Vec<_> = (0..50).map(|_| lab.driver.reconcile(&actual)).collect();
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            for outcome in outcomes {
+                outcome.expect("reconcile");
+            }
+        });
+        assert!(ip("link").contains(&container.endpoint.veth));
+    });
+}
