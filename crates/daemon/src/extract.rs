@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn json_bodies() {
-        let cases: [(&str, &str, Result<Option<&str>, &str>); 8] = [
+        type Read = Result<Option<&'static str>, &'static str>;
+        let cases: [(&str, &str, Read); 8] = [
             ("", "", Ok(None)),
             ("application/json", "", Ok(None)),
             ("application/json; charset=utf-8", "{\"a\":1}\n", Ok(Some("{\"a\":1}"))),
