@@ -242,6 +242,9 @@ impl Driver for Bridges {
         for known in held.values() {
             mend_ports(known, &links)?;
         }
+        if held.is_empty() {
+            return self.firewall.remove();
+        }
         self.replace_table(&held)
     }
 

@@ -44,3 +44,11 @@ fn a_driver_that_goes_does_not_wait_to_clean_up() {
         let _ = lab;
     });
 }
+
+#[test]
+fn a_driver_without_networks_leaves_no_table() {
+    on_a_host(|lab| {
+        lab.driver.reconcile(&[]).expect("reconcile");
+        assert_eq!(run("nft", "list ruleset"), "");
+    });
+}
