@@ -50,6 +50,7 @@ fn drive(drive: Drive) -> Result<ExitCode> {
         spec: serde_json::from_slice(&text).expect("a specification"),
         root: drive.root,
         user: drive.user,
+        groups: Vec::new(),
         seccomp_cache: drive.cache,
     })?;
     let copy = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().expect("a copy of a stream");

@@ -26,7 +26,7 @@ use crate::seccomp::Filter;
 
 /// Runs a process inside a running container; returns once its program runs.
 pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
-    let plan = ProcessPlan::of(&request.process, request.user)?;
+    let plan = ProcessPlan::of(&request.process, request.user, request.groups)?;
     let none = Linux::default();
     let linux = request.spec.linux().as_ref().unwrap_or(&none);
     let namespaces = Namespaces::of(linux)?;

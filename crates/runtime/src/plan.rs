@@ -133,7 +133,7 @@ impl Plan {
             sysctls: sysctl::of(linux)?,
             hostname: spec.hostname().clone().filter(|name| !name.is_empty()),
             domainname: spec.domainname().clone().filter(|name| !name.is_empty()),
-            process: ProcessPlan::of(process, request.user.clone())?,
+            process: ProcessPlan::of(process, request.user.clone(), request.groups.clone())?,
             cgroup: cgroup_path(spec, &request.id),
         })
     }

@@ -26,6 +26,8 @@ pub struct Request {
     /// When set it overrides `process.user`, sets `HOME` if the environment has none, and a missing working
     /// directory is created.
     pub user: Option<String>,
+    /// Further groups, by name or number, looked up in the container's own group file.
+    pub groups: Vec<String>,
     /// A directory in which compiled seccomp filters are kept by the hash of their profile. Without it a filter is
     /// compiled each time.
     pub seccomp_cache: Option<PathBuf>,
@@ -93,6 +95,8 @@ pub struct ExecRequest<'a> {
     pub process: Process,
     /// As [`Request::user`].
     pub user: Option<String>,
+    /// As [`Request::groups`].
+    pub groups: Vec<String>,
     /// The container's cgroup.
     pub cgroup: &'a Cgroup,
     /// The standard streams of the new process.

@@ -90,6 +90,7 @@ fn make_in(
         spec: spec.clone(),
         root: Root::Bundle,
         user: None,
+        groups: Vec::new(),
         seccomp_cache: directory.parent().map(|root| root.join(".seccomp")),
     };
     let prepared = Prepared::new(request)?;

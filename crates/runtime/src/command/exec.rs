@@ -76,6 +76,7 @@ pub(super) fn exec(root: &Path, arguments: &Arguments) -> Result<u8> {
         spec,
         process,
         user: arguments.user.clone(),
+        groups: Vec::new(),
         cgroup: &container.cgroup()?,
         stdio: if terminal { Stdio::Terminal { size: None } } else { streams::own()? },
         seccomp_cache: Some(root.join(".seccomp")),

@@ -37,6 +37,8 @@ pub(crate) struct UserPlan {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) groups: Vec<u32>,
+    /// By name or number, to be looked up as `text`.
+    pub(crate) more_groups: Vec<String>,
     pub(crate) umask: Option<u32>,
 }
 
@@ -61,7 +63,7 @@ pub(crate) struct LimitPlan {
 }
 
 impl ProcessPlan {
-    pub(crate) fn of(process: &Process, user: Option<String>) -> Result<Self> {
+    pub(crate) fn of(process: &Process, user: Option<String>, groups: Vec<String>) -> Result<Self> {
         let arguments = strings("process.args", process.args().as_deref())?;
         if arguments.is_empty() {
             return Err(invalid("process.args", "is empty"));
@@ -77,6 +79,7 @@ impl ProcessPlan {
                 text: user,
                 uid: process.user().uid(),
                 gid: process.user().gid(),
+                more_groups: groups,
                 groups: process.user().additional_gids().clone().unwrap_or_default(),
                 umask: process.user().umask(),
             },
@@ -201,7 +204,7 @@ mod tests {
     use super::*;
 
     fn plan(json: &str) -> Result<ProcessPlan> {
-        ProcessPlan::of(&serde_json::from_str(json).unwrap(), None)
+        ProcessPlan::of(&serde_json::from_str(json).unwrap(), None, Vec::new())
     }
 
     #[test]

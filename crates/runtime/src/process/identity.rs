@@ -91,9 +91,11 @@ fn resolve(plan: &ProcessPlan) -> Result<(Identity, Chosen)> {
         // (CVE-2022-36109).
         identity.groups.insert(0, identity.gid);
     }
-    for group in &plan.user.groups {
-        if !identity.groups.contains(group) {
-            identity.groups.push(*group);
+    let named: Vec<u32> =
+        plan.user.more_groups.iter().map(|group| databases.group(group)).collect::<Result<_>>()?;
+    for group in plan.user.groups.iter().copied().chain(named) {
+        if !identity.groups.contains(&group) {
+            identity.groups.push(group);
         }
     }
     Ok((identity, chosen))

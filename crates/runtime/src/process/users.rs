@@ -75,16 +75,20 @@ impl Databases {
                     .extend(self.groups().filter(|g| g.members.split(',').any(|m| m == name)).map(|g| g.gid));
             }
         } else {
-            let group_number = number("gid", group)?;
-            let found = self.groups().find(|g| g.name == group || Some(g.gid) == group_number);
-            gid = match (found, group_number) {
-                (Some(found), _) => found.gid,
-                (None, Some(gid)) => gid,
-                (None, None) => return Err(Error::GroupUnknown { group: group.into() }),
-            };
+            gid = self.group(group)?;
         }
         let home = if home.is_empty() { "/" } else { home };
         Ok(Identity { uid, gid, groups, home: home.to_owned() })
+    }
+
+    /// The number of the group that `text`, a name or a number, means.
+    pub(crate) fn group(&self, text: &str) -> Result<u32> {
+        let number = number("gid", text)?;
+        match (self.groups().find(|group| group.name == text || Some(group.gid) == number), number) {
+            (Some(found), _) => Ok(found.gid),
+            (None, Some(gid)) => Ok(gid),
+            (None, None) => Err(Error::GroupUnknown { group: text.into() }),
+        }
     }
 
     /// The home directory of a number.
