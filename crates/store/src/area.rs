@@ -16,6 +16,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 /// The directories under `overlay/`.
 #[derive(Debug)]
@@ -93,9 +94,11 @@ impl Area {
         }
     }
 
-    /// A name that no other of this process has; staging and trash were empty when it began.
+    /// A name that no other of this process has; staging and trash were empty when it began. Ext4 chooses the place
+    /// of a spread directory by its name, so the time is part of it: or two daemons would choose the same places.
     fn unique(&self) -> String {
-        format!("{}-{}", std::process::id(), self.counter.fetch_add(1, Ordering::Relaxed))
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        format!("{:x}-{}", now.as_nanos(), self.counter.fetch_add(1, Ordering::Relaxed))
     }
 }
 
