@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn options_are_checked() {
-        let cases: [(&[(&str, &str)], Option<&str>); 7] = [
+        type Pairs = &'static [(&'static str, &'static str)];
+        let cases: [(Pairs, Option<&str>); 7] = [
             (&[], None),
             (&[("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=1m")], None),
             (&[("type", "none"), ("device", "/srv"), ("o", "bind")], None),
