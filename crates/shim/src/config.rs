@@ -27,6 +27,9 @@ pub struct Config {
     /// `name|uid[:group|gid]`, looked up inside the container.
     #[serde(default)]
     pub user: Option<String>,
+    /// Further groups, by name or number, looked up inside the container.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// What becomes of its standard input.
     #[serde(default)]
     pub stdin: Stdin,
@@ -92,6 +95,7 @@ impl Config {
             id: id.into(),
             root,
             user: None,
+            groups: Vec::new(),
             stdin: Stdin::Closed,
             log: LogConfig::None,
             exit_file: exit_file.into(),

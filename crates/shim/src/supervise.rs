@@ -280,6 +280,7 @@ fn prepare(bundle: &Path, config: &Config, spec: Spec) -> Result<Prepared> {
         spec,
         root: config.root.clone(),
         user: config.user.clone(),
+        groups: config.groups.clone(),
         seccomp_cache: config.seccomp_cache.clone(),
     })?)
 }

@@ -74,6 +74,7 @@ fn shim_config(engine: &Engine, document: &Document) -> Result<barge_shim::Confi
     let config = &document.config;
     let mut shim = barge_shim::Config::new(&document.id, root, exit_file);
     shim.user = Some(config.user.clone());
+    shim.groups = document.host_config.group_add.clone();
     shim.stdin = match (config.open_stdin, config.stdin_once) {
         (false, _) => Stdin::Closed,
         (true, false) => Stdin::Open,

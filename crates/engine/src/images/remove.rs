@@ -71,7 +71,7 @@ impl Removal<'_> {
             return Err(Error::conflict(format!(
                 "conflict: unable to remove repository reference {:?} (must force) - container {} is using its \
                  referenced image {}",
-                parsed.familiar(),
+                name,
                 short(container),
                 image.id.short()
             )));

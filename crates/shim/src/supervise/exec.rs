@@ -107,6 +107,7 @@ impl Supervisor {
     fn execute(&mut self, process: Process, user: Option<String>, stdio: Stdio) -> Result<Executed, Failure> {
         let spec = load_spec(&self.bundle)?;
         let seccomp_cache = self.config.seccomp_cache.clone();
+        let groups = self.config.groups.clone();
         let running = self.running()?;
         Ok(barge_runtime::exec(ExecRequest {
             init_pid: running.pid,
@@ -114,6 +115,7 @@ impl Supervisor {
             spec: &spec,
             process,
             user,
+            groups,
             cgroup: &running.cgroup,
             stdio,
             seccomp_cache,

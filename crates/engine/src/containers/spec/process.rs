@@ -78,7 +78,7 @@ pub(crate) fn console_size([rows, columns]: [u32; 2]) -> Option<ConsoleSize> {
     BoxBuilder::default().height(rows).width(columns).build().ok()
 }
 
-/// Numeric groups of `--group-add`; the user itself is resolved by name in the container.
+/// Numeric groups of `--group-add`; the user and all named groups are looked up in the container.
 fn user(host_config: &HostConfig) -> User {
     let groups: Vec<u32> = host_config.group_add.iter().filter_map(|group| group.parse().ok()).collect();
     let mut user = User::default();
