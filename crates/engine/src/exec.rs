@@ -73,14 +73,16 @@ impl Exec {
     /// Returns once its end is known, if its process is gone: a client that saw the end of its stream asks for the
     /// exit code before the shim's word of it has made its way here.
     async fn settled(&self) {
+        let mut state = self.state.subscribe();
+        // In vain if the shim died as well; then the exec ends with its container.
+        let known = state.wait_for(|state| *state != State::Starting);
+        let _ = tokio::time::timeout(PATIENCE, known).await;
         let gone = match *self.state.borrow() {
             State::Running { pid } => !std::path::Path::new(&format!("/proc/{pid}")).exists(),
             _ => false,
         };
         if gone {
-            let mut state = self.state.subscribe();
             let ended = state.wait_for(|state| matches!(state, State::Ended { .. }));
-            // In vain if the shim died as well; then the exec ends with its container.
             let _ = tokio::time::timeout(PATIENCE, ended).await;
         }
     }

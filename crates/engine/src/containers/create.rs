@@ -85,7 +85,7 @@ impl Containers {
                 // A start that follows at once must not wait for the disk's journal.
                 tokio::time::sleep(SYNC_AFTER).await;
                 // A failure means that it is gone again already.
-                tokio::task::spawn_blocking(move || Document::sync(&dir))
+                let _ = tokio::task::spawn_blocking(move || Document::sync(&dir)).await;
             });
         }
         Ok(CreateResponse { id, warnings })
@@ -161,7 +161,10 @@ fn descriptor(image: &Image) -> Descriptor {
 
 /// What is wanted of each network; the mode's own network if no other is named. Whether they exist shows at the
 /// start, as in Docker: the CLI takes a 404 of a create for a missing image and pulls.
-fn networks(checked: &mut Checked, networking: Option<NetworkingConfig>) -> BTreeMap<String, EndpointSettings> {
+fn networks(
+    checked: &mut Checked,
+    networking: Option<NetworkingConfig>,
+) -> BTreeMap<String, EndpointSettings> {
     let mode = checked.host_config.network_mode.clone();
     if mode.starts_with("container:") {
         return BTreeMap::new();

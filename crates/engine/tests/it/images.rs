@@ -37,9 +37,10 @@ impl Registry {
         let mut command = Command::new("docker-registry");
         let command = command.arg("serve").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn().expect("docker-registry is installed");
+        let registry = Self { process, port, _directory: directory };
         for _ in 0..1000 {
             if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Self { process, port, _directory: directory };
+                return registry;
             }
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -3,6 +3,8 @@
 //! Needs root. Each test has its own roots and its own cgroup; nothing of the host's network is touched, since all
 //! containers run with `--network none`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod attach;
 mod exec;
 mod harness;
