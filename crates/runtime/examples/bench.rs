@@ -29,7 +29,15 @@ fn main() {
             Root::Bundle
         };
         let cache = Some(bundle.join("seccomp"));
-        let request = Request { id, bundle: bundle.clone(), spec, root, user: None, groups: Vec::new(), seccomp_cache: cache };
+        let request = Request {
+            id,
+            bundle: bundle.clone(),
+            spec,
+            root,
+            user: None,
+            groups: Vec::new(),
+            seccomp_cache: cache,
+        };
         let a = Instant::now();
         let prepared = Prepared::new(request).expect("prepare");
         let b = Instant::now();

@@ -97,12 +97,13 @@ pub fn recv_with_fds(socket: impl AsFd) -> io::Result<Option<Packet>> {
     let mut space = [MaybeUninit::uninit(); CONTROL_SPACE];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-    let received = match rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
-        Ok(received) => received,
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(None),
-        Err(rustix::io::Errno::CONNRESET) => return Ok(Some(Packet::default())),
-        Err(error) => return Err(error.into()),
-    };
+    let received =
+        match rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
+            Ok(received) => received,
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(None),
+            Err(rustix::io::Errno::CONNRESET) => return Ok(Some(Packet::default())),
+            Err(error) => return Err(error.into()),
+        };
     if received.flags.contains(ReturnFlags::CTRUNC) || received.flags.contains(ReturnFlags::TRUNC) {
         return Err(io::ErrorKind::InvalidData.into());
     }
