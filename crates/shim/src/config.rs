@@ -38,6 +38,9 @@ pub struct Config {
     pub log: LogConfig,
     /// Where the [`crate::ExitRecord`] is written, outside the bundle.
     pub exit_file: PathBuf,
+    /// Whether the record may be lost in a crash of the machine: the container is removed at its end anyway.
+    #[serde(default)]
+    pub volatile: bool,
     /// Where compiled seccomp filters are kept.
     #[serde(default)]
     pub seccomp_cache: Option<PathBuf>,
@@ -99,6 +102,7 @@ impl Config {
             stdin: Stdin::Closed,
             log: LogConfig::None,
             exit_file: exit_file.into(),
+            volatile: false,
             seccomp_cache: None,
             console_size: None,
         }

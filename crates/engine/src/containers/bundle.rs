@@ -19,7 +19,6 @@ pub(super) fn prepare(engine: &Engine, document: &Document, undo: &mut Undo) -> 
     let shared = network::shared(engine, document)?;
     mounts::ready(&document.mounts)?;
     let paths = Paths::of(engine, document);
-    super::etc::write_early(engine, document, &paths)?;
     let wants_init = document.host_config.init.unwrap_or(engine.config.init);
     let init = engine.config.init_program().to_string_lossy();
     let spec = oci::build(&oci::Inputs {
@@ -73,6 +72,7 @@ fn shim_config(engine: &Engine, document: &Document) -> Result<barge_shim::Confi
     let _ = std::fs::remove_file(&exit_file);
     let config = &document.config;
     let mut shim = barge_shim::Config::new(&document.id, root, exit_file);
+    shim.volatile = volatile;
     shim.user = Some(config.user.clone());
     shim.groups = document.host_config.group_add.clone();
     shim.stdin = match (config.open_stdin, config.stdin_once) {

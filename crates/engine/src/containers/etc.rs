@@ -49,10 +49,11 @@ impl Paths {
 }
 
 /// Writes what is known before the network is.
-pub(super) fn write_early(engine: &Engine, document: &Document, paths: &Paths) -> Result<()> {
+pub(super) fn write_early(engine: &Engine, document: &Document) -> Result<()> {
     if document.host_config.network_mode.starts_with("container:") {
         return Ok(());
     }
+    let paths = Paths::of(engine, document);
     write(&paths.hostname, &format!("{}\n", document.config.hostname))?;
     write(&paths.resolv_conf, &resolv_conf(&engine.config, document)?)
 }

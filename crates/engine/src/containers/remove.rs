@@ -92,14 +92,24 @@ impl Owner {
         }
     }
 
+    /// Begins to remove the files of a container that has ended, so that it goes on beside the end of its network.
+    pub(super) fn begin_erasing(&mut self) {
+        if let (None, Ok(engine)) = (&self.erasing, self.engine()) {
+            let id = self.document.id.clone();
+            self.erasing = Some(tokio::task::spawn_blocking(move || erase(&engine, &id)));
+        }
+    }
+
     /// Removes what there is of a container that does not run, whatever is missing already.
     pub(super) async fn take_away(&mut self, volumes: Volumes) -> Result<()> {
         let engine = self.engine()?;
         self.waiting.clear();
         let document = self.document.clone();
-        let (helper, id) = (Arc::clone(&engine), document.id.clone());
-        let erased = tokio::task::spawn_blocking(move || erase(&helper, &id)).await;
-        let erased = erased.map_err(Error::failed("removing a container"))?;
+        self.begin_erasing();
+        let erased = match self.erasing.take() {
+            Some(erasing) => erasing.await.map_err(Error::failed("removing a container"))?,
+            None => return Err(Error::system("removing a container: the engine is shutting down")),
+        };
         if let Err(error) = erased {
             self.apply(Event::RemoveFailed(error.message().to_owned())).await;
             return Err(error);

@@ -11,6 +11,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use barge_shim::{ExitRecord, Shim, Status as ShimStatus};
 use futures_util::StreamExt;
@@ -29,6 +30,8 @@ use crate::error::{Error, Result};
 pub(super) const EXIT_FILE: &str = "exit.json";
 /// Docker's exit code of a container whose end nobody saw.
 const UNSEEN: i32 = 255;
+/// How long a shim may take to say how its container is.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How many containers are looked at side by side.
 const ABREAST: usize = 32;
 
@@ -162,7 +165,7 @@ fn save(document: &Document, dir: &Path) {
 /// Connects to a shim that lives and whose container runs.
 async fn connect(engine: &Engine, document: &Document) -> Option<(Live, Status)> {
     let (shim, events) = Shim::connect(&engine.config.bundle(&document.id)).ok()?;
-    let state = shim.state().await.ok()?;
+    let state = tokio::time::timeout(PATIENCE, shim.state()).await.ok()?.ok()?;
     let pid = u32::try_from(state.pid).ok().filter(|pid| *pid > 0)?;
     let run = Run { pid, started_at: state.started_at.unwrap_or_else(clock::now) };
     let status = match state.status {

@@ -108,6 +108,8 @@ impl Owner {
     ) -> Result<(Live, protocol::Started), StartError> {
         let sandbox = network::begin(engine, &self.document)?;
         let prepared = bundle::prepare(engine, &self.document, undo);
+        // Nobody reads these files before the shim is told to start.
+        let files = etc::write_early(engine, &self.document);
         let sandbox = sandbox.finish().await;
         if let Ok(Some(sandbox)) = &sandbox {
             let attachments = sandbox.attachments.clone();
@@ -115,7 +117,7 @@ impl Owner {
             undo.push("network", move || engine.networks.tear_down(&engine, &id, &attachments));
         }
         let (shim, mut events) = prepared?;
-        match self.run_in(engine, &shim, sandbox).await {
+        match self.run_in(engine, &shim, sandbox.and_then(|sandbox| files.map(|()| sandbox))).await {
             Ok((attachments, started)) => Ok((Live { shim, events, attachments }, started)),
             Err(error) => {
                 abandon(&shim, &mut events).await;

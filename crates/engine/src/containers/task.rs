@@ -16,6 +16,7 @@ use barge_api::events::{EventType, action};
 use barge_shim::{Shim, protocol};
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::attach::Waiting;
@@ -56,6 +57,8 @@ pub(super) struct Owner {
     restart_at: Option<Instant>,
     /// Clients that attached before the start.
     pub(super) waiting: Vec<Waiting>,
+    /// The removal of its files, when it has begun already.
+    pub(super) erasing: Option<JoinHandle<Result<()>>>,
     /// A restart by hand is under way: an end does not remove it, even with `--rm`.
     pub(super) keep: bool,
     exits: u64,
@@ -86,6 +89,7 @@ impl Container {
             backoff: Backoff::default(),
             restart_at: None,
             waiting: Vec::new(),
+            erasing: None,
             keep: false,
             exits: 0,
             removed: false,
@@ -157,6 +161,9 @@ impl Owner {
         self.document.status = status;
         if ended {
             self.exits += 1;
+        }
+        if actions.contains(&Action::Remove) && !self.keep {
+            self.begin_erasing();
         }
         for action in actions {
             match action {
@@ -262,11 +269,12 @@ impl Owner {
         let Some(live) = self.live.take() else { return };
         let Ok(engine) = self.engine() else { return };
         let id = self.document.id.clone();
+        let erasing = self.erasing.is_some();
         let released = tokio::task::spawn_blocking(move || {
             if let Err(error) = engine.networks.tear_down(&engine, &id, &live.attachments) {
                 tracing::warn!(id, %error, "a container's network could not be removed");
             }
-            super::bundle::remove(&engine.config.bundle(&id))
+            if erasing { Ok(()) } else { super::bundle::remove(&engine.config.bundle(&id)) }
         });
         if let Ok(Err(error)) = released.await {
             tracing::warn!(id = self.document.id, %error, "a container's bundle could not be removed");

@@ -110,7 +110,7 @@ impl Supervisor {
         // After the news: who sees the end of the output may ask the daemon for the exit code at once.
         self.streams.finish(&self.poller);
         // Only against a crash of the machine: the daemon need not wait for the disk.
-        let synced = saved.map(|file| file.sync_all());
+        let synced = saved.map(|file| if self.config.volatile { Ok(()) } else { file.sync_all() });
         match synced {
             Ok(Ok(())) => {}
             Ok(Err(error)) => report(&format!("sync {:?}: {error}", self.config.exit_file)),
