@@ -25,7 +25,7 @@ pub struct StopOptions {
 }
 
 impl Containers {
-    /// Asks it to end, then kills it; [`Kind::NotModified`](crate::Kind::NotModified) if it does not run.
+    /// Asks it to end, then kills it; [`Kind::NotModified`] if it does not run.
     pub async fn stop(&self, engine: &Arc<Engine>, id: &str, options: StopOptions) -> Result<()> {
         let container = self.index.find(id)?;
         if !container.view().document.status.counts_as_running() {
