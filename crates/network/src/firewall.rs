@@ -1,7 +1,7 @@
 //! The firewall table: one nf_tables table of our own, by netlink, in transactions.
 //!
-//! The rules never change ([`ruleset`]); networks and published ports are elements of its sets
-//! and maps ([`element`]), so one port more is one small message, whatever else there is. Since
+//! The rules never change (`ruleset`); networks and published ports are elements of its sets
+//! and maps (`element`), so one port more is one small message, whatever else there is. Since
 //! the table is a function of the networks and endpoints, it is never compared or mended:
 //! [`Firewall::replace`] puts a new one in the old one's place in one transaction. Connections
 //! under way keep their translation, which is conntrack's, not the table's.
