@@ -7,8 +7,7 @@
 //! ```
 //!
 //! A crash of the daemon loses nothing that was written, only a crash of the machine does. Waiting for `syncfs` before
-//! publishing made a pull wait for whatever else was being written to that disk: 10 to 19 s for a layer that takes
-//! one to extract, beside a compiler.
+//! publishing would make a pull wait for whatever else is being written to that disk.
 
 use super::catalog::Catalog;
 use barge_oci::Digest;
