@@ -101,6 +101,15 @@ pub(crate) fn follow(channel: &Channel, pid: i32, pidfd: &OwnedFd, ids: &IdMaps)
     }
 }
 
+/// The offsets of the time namespace that this process has made, while nobody is in it.
+fn set_clocks(offsets: &str) -> Result<()> {
+    if offsets.is_empty() {
+        return Ok(());
+    }
+    std::fs::write("/proc/self/timens_offsets", offsets)
+        .map_err(|error| Error::Attribute { what: "linux.timeOffsets".into(), source: error.into() })
+}
+
 fn write_map(pid: i32, file: &str, lines: &str) -> Result<()> {
     if lines.is_empty() {
         return Ok(());
@@ -130,6 +139,7 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
     let parents = new & kind::TIME;
     let (ours, theirs) = Channel::pair()?;
     let visit = Visit::begin(before, parents)?;
+    set_clocks(&plan.namespaces.offsets)?;
     let args =
         CloneArgs { namespaces: new & !(kind::CGROUP | kind::TIME), cgroup: entry.birth().map(AsFd::as_fd) };
     let cloned = clone3(args).map_err(|error| Error::Clone { source: error.into() })?;

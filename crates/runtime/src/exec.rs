@@ -11,12 +11,14 @@ use barge_sys::namespace::{self, kind};
 use barge_sys::process::{CloneArgs, Cloned, clone3};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
+use rustix::thread::CpuSet;
 
 use crate::cgroup::{Cgroup, Entry};
 use crate::channel::Channel;
 use crate::create::{self, Visit};
 use crate::error::{Error, Result};
 use crate::init::{self, Gate};
+use crate::labels;
 use crate::plan::IdMaps;
 use crate::plan::namespaces::Namespaces;
 use crate::plan::process::ProcessPlan;
@@ -26,9 +28,10 @@ use crate::seccomp::Filter;
 
 /// Runs a process inside a running container; returns once its program runs.
 pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
-    let plan = ProcessPlan::of(&request.process, request.user, request.groups)?;
     let none = Linux::default();
     let linux = request.spec.linux().as_ref().unwrap_or(&none);
+    let plan = ProcessPlan::of(&request.process, linux, request.user, request.groups)?;
+    labels::check(&plan, linux)?;
     let namespaces = Namespaces::of(linux)?;
     let filter = seccomp_filter(request.spec, request.seccomp_cache.as_deref())?;
     let own;
@@ -48,6 +51,7 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     } else {
         Visit::begin(Vec::new(), 0)?
     };
+    let stay = plan.affinity.initial.as_deref().map(Stay::begin).transpose()?;
     let cloned = match clone_into(entry.birth()) {
         // The container has moved its processes further down, and its own cgroup takes none any more.
         Err(error) if entry.birth().is_some() && error.raw_os_error() == Some(BUSY) => {
@@ -67,6 +71,7 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     };
     drop(theirs);
     visit.end()?;
+    drop(stay);
     let ready = create::follow(&ours, pid, &pidfd, &IdMaps::default())?;
     ours.go()?;
     create::started(&ours, &pidfd)?;
@@ -117,6 +122,36 @@ fn namespace_of(pid: i32, name: &str) -> Result<OwnedFd> {
     }
 }
 
+/// Keeps this process, and the children that it gets meanwhile, on some processors until it is dropped.
+struct Stay {
+    before: CpuSet,
+}
+
+impl Stay {
+    fn begin(processors: &[usize]) -> Result<Self> {
+        let before = rustix::thread::sched_getaffinity(None).map_err(affinity)?;
+        stay_on(processors)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        // What was allowed before can only fail to be when the host has taken the processors away.
+        let _ = rustix::thread::sched_setaffinity(None, &self.before);
+    }
+}
+
+fn stay_on(processors: &[usize]) -> Result<()> {
+    let mut set = CpuSet::new();
+    processors.iter().for_each(|processor| set.set(*processor));
+    rustix::thread::sched_setaffinity(None, &set).map_err(affinity)
+}
+
+fn affinity(errno: Errno) -> Error {
+    Error::Attribute { what: "process.execCPUAffinity".into(), source: errno.into() }
+}
+
 /// What the new process needs on its way in.
 struct Joiner<'a> {
     plan: &'a ProcessPlan,
@@ -134,6 +169,9 @@ impl Joiner<'_> {
             what: "cgroup of the container".into(),
             source: errno.into(),
         })?;
+        if let Some(processors) = &self.plan.affinity.last {
+            stay_on(processors)?;
+        }
         // All that init is in, at once; the root directory changes with the mount namespace. A namespace that is also
         // ours does no harm, except that nobody can join their own user namespace.
         let always = kind::MOUNT | kind::CGROUP | kind::UTS | kind::IPC | kind::NET;

@@ -26,7 +26,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use barge_sys::namespace::{self, kind};
-use barge_sys::process::{close_on_exec_from, exit_now, reset_signals, set_io_priority};
+use barge_sys::process::{close_on_exec_from, exit_now, reset_signals, set_io_priority, set_personality};
+use barge_sys::scheduling::{set_memory_policy, set_scheduler};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::DumpableBehavior;
@@ -121,8 +122,25 @@ pub(crate) fn through_proc(plan: &ProcessPlan, warnings: &mut Vec<String>) -> Re
         let file = if own.exists() { own } else { Path::new("/proc/self/attr/exec") };
         std::fs::write(file, format!("exec {profile}")).map_err(attribute("AppArmor profile"))?;
     }
+    if let Some(label) = &plan.selinux {
+        std::fs::write("/proc/self/attr/exec", label).map_err(attribute("SELinux label"))?;
+    }
+    tune(plan)
+}
+
+/// What the program keeps of its predecessor's scheduling, memory and execution domain.
+fn tune(plan: &ProcessPlan) -> Result<()> {
     if let Some((class, priority)) = plan.io_priority {
         set_io_priority(class, priority).map_err(attribute("I/O priority"))?;
+    }
+    if let Some(scheduler) = plan.scheduler {
+        set_scheduler(scheduler).map_err(attribute("scheduler"))?;
+    }
+    if let Some(policy) = &plan.memory_policy {
+        set_memory_policy(policy.mode, &policy.nodes).map_err(attribute("memory policy"))?;
+    }
+    if let Some(personality) = plan.personality {
+        set_personality(personality).map_err(attribute("personality"))?;
     }
     Ok(())
 }

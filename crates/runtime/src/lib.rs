@@ -19,6 +19,7 @@ mod create;
 pub mod error;
 mod exec;
 mod init;
+mod labels;
 mod pid_one;
 mod plan;
 mod prepare;

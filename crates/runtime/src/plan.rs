@@ -6,7 +6,7 @@
 //!               ├ mounts       kind, attributes, propagation        plan/mount.rs
 //!               ├ sysctls      each with the namespace it belongs to  plan/sysctl.rs
 //!               ├ devices, masked, read-only, names
-//!               └ process      program, user, rights, limits        plan/process.rs
+//!               └ process      program, user, rights, limits        plan/process.rs, plan/tuning.rs
 //! ```
 //!
 //! A plan can be made without any privilege; the container's init carries it out.
@@ -15,6 +15,7 @@ pub(crate) mod mount;
 pub(crate) mod namespaces;
 pub(crate) mod process;
 pub(crate) mod sysctl;
+pub(crate) mod tuning;
 
 use std::path::{Path, PathBuf};
 
@@ -133,7 +134,7 @@ impl Plan {
             sysctls: sysctl::of(linux)?,
             hostname: spec.hostname().clone().filter(|name| !name.is_empty()),
             domainname: spec.domainname().clone().filter(|name| !name.is_empty()),
-            process: ProcessPlan::of(process, request.user.clone(), request.groups.clone())?,
+            process: ProcessPlan::of(process, linux, request.user.clone(), request.groups.clone())?,
             cgroup: cgroup_path(spec, &request.id),
         })
     }

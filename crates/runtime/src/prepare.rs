@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use barge_oci::runtime_spec::Linux;
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::Created;
@@ -10,6 +11,7 @@ use crate::create;
 use crate::error::{Error, Result};
 use crate::init::Gate;
 use crate::init::rootfs::mount_early;
+use crate::labels;
 use crate::plan::{Plan, namespaces};
 use crate::request::{Inputs, Request};
 use crate::seccomp::Filter;
@@ -53,6 +55,7 @@ impl Prepared {
     pub fn new(request: Request) -> Result<Self> {
         let plan = Plan::new(&request)?;
         let linux = request.spec.linux().as_ref();
+        labels::check(&plan.process, linux.unwrap_or(&Linux::default()))?;
         let layout = Layout::of_host()?;
         let resources = linux.and_then(|linux| linux.resources().as_ref());
         let filter = linux

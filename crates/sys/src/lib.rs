@@ -9,6 +9,7 @@ pub mod netlink;
 pub mod netns;
 pub mod overlay;
 pub mod process;
+pub mod scheduling;
 pub mod seccomp;
 pub mod signal;
 pub mod socket;

@@ -1,5 +1,6 @@
 //! Which namespaces a container gets of its own and which it joins. Pure.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use barge_oci::runtime_spec::{Linux, LinuxNamespaceType};
@@ -15,6 +16,8 @@ pub(crate) struct Namespaces {
     pub(crate) new: u64,
     /// Those to join, with the file that names them.
     pub(crate) join: Vec<(u64, PathBuf)>,
+    /// The lines of `timens_offsets` of the new time namespace.
+    pub(crate) offsets: String,
 }
 
 impl Namespaces {
@@ -37,6 +40,7 @@ impl Namespaces {
         if out.new & kind::MOUNT == 0 {
             return Err(invalid("linux.namespaces", "a container needs a mount namespace of its own"));
         }
+        out.offsets = offsets(linux, out.new & kind::TIME != 0)?;
         Ok(out)
     }
 
@@ -44,6 +48,23 @@ impl Namespaces {
     pub(crate) fn separate(&self, kind: u64) -> bool {
         self.new & kind != 0 || self.join.iter().any(|(joined, _)| *joined == kind)
     }
+}
+
+fn offsets(linux: &Linux, new: bool) -> Result<String> {
+    let field = "linux.timeOffsets";
+    let wanted = linux.time_offsets().iter().flatten().collect::<BTreeMap<_, _>>();
+    if !wanted.is_empty() && !new {
+        return Err(invalid(field, "time namespace offsets are only for a new time namespace"));
+    }
+    let mut out = String::new();
+    for (clock, offset) in wanted {
+        if !matches!(clock.as_str(), "monotonic" | "boottime") {
+            return Err(invalid(field, format!("{clock:?} is no clock of a time namespace")));
+        }
+        let nanoseconds = offset.nanosecs().unwrap_or(0);
+        out.push_str(&format!("{clock} {} {nanoseconds}\n", offset.secs().unwrap_or(0)));
+    }
+    Ok(out)
 }
 
 fn kind_of(kind: LinuxNamespaceType) -> u64 {
@@ -93,5 +114,20 @@ mod tests {
             let found = Namespaces::of(&linux).ok().map(|n| (n.new, n.join.len()));
             assert_eq!(found, expected, "{json}");
         }
+    }
+
+    #[test]
+    fn offsets_are_for_known_clocks_of_a_new_time_namespace() {
+        let of = |time: &str, offsets: &str| {
+            let json = format!(r#"{{"namespaces":[{{"type":"mount"}}{time}],"timeOffsets":{offsets}}}"#);
+            Namespaces::of(&serde_json::from_str(&json).unwrap()).map(|n| n.offsets).ok()
+        };
+        let new = r#",{"type":"time"}"#;
+        let both = r#"{"monotonic":{"secs":-5},"boottime":{"secs":7,"nanosecs":9}}"#;
+        assert_eq!(of(new, both).as_deref(), Some("boottime 7 9\nmonotonic -5 0\n"));
+        assert_eq!(of(new, "{}").as_deref(), Some(""));
+        assert_eq!(of("", both), None);
+        assert_eq!(of(r#",{"type":"time","path":"/proc/1/ns/time"}"#, both), None);
+        assert_eq!(of(new, r#"{"realtime":{"secs":1}}"#), None);
     }
 }

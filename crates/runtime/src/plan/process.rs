@@ -4,11 +4,14 @@ use std::ffi::CString;
 use std::path::PathBuf;
 
 use barge_oci::runtime_spec::{
-    Capabilities, IOPriorityClass, LinuxCapabilities, PosixRlimit, PosixRlimitType, Process,
+    Capabilities, IOPriorityClass, Linux, LinuxCapabilities, LinuxIOPriority, PosixRlimit, PosixRlimitType,
+    Process,
 };
+use barge_sys::scheduling::Scheduler;
 use rustix::process::Resource;
 
 use super::invalid;
+use super::tuning::{self, Affinity, MemoryPolicy};
 use crate::error::Result;
 
 /// A process to become.
@@ -26,7 +29,14 @@ pub(crate) struct ProcessPlan {
     pub(crate) oom_score: Option<i32>,
     pub(crate) terminal_size: Option<(u16, u16)>,
     pub(crate) apparmor: Option<String>,
+    pub(crate) selinux: Option<String>,
     pub(crate) io_priority: Option<(u32, u32)>,
+    pub(crate) scheduler: Option<Scheduler>,
+    pub(crate) memory_policy: Option<MemoryPolicy>,
+    /// `PER_*` with flags, of personality(2).
+    pub(crate) personality: Option<u64>,
+    /// Only of an added process.
+    pub(crate) affinity: Affinity,
 }
 
 /// Who the process is.
@@ -63,7 +73,12 @@ pub(crate) struct LimitPlan {
 }
 
 impl ProcessPlan {
-    pub(crate) fn of(process: &Process, user: Option<String>, groups: Vec<String>) -> Result<Self> {
+    pub(crate) fn of(
+        process: &Process,
+        linux: &Linux,
+        user: Option<String>,
+        groups: Vec<String>,
+    ) -> Result<Self> {
         let arguments = strings("process.args", process.args().as_deref())?;
         if arguments.is_empty() {
             return Err(invalid("process.args", "is empty"));
@@ -92,16 +107,32 @@ impl ProcessPlan {
                 .map(|size| (clamp_u16(size.width()), clamp_u16(size.height())))
                 .filter(|size| *size != (0, 0)),
             apparmor: process.apparmor_profile().clone().filter(|name| !name.is_empty()),
-            io_priority: process.io_priority().as_ref().map(|p| {
-                let class = match p.class() {
-                    IOPriorityClass::IoprioClassRt => 1,
-                    IOPriorityClass::IoprioClassBe => 2,
-                    IOPriorityClass::IoprioClassIdle => 3,
-                };
-                (class, p.priority().clamp(0, 7) as u32)
-            }),
+            selinux: process.selinux_label().clone().filter(|label| !label.is_empty()),
+            io_priority: process.io_priority().as_ref().map(io_priority).transpose()?,
+            scheduler: process.scheduler().as_ref().map(tuning::scheduler).transpose()?,
+            memory_policy: linux.memory_policy().as_ref().map(tuning::memory_policy).transpose()?,
+            personality: linux.personality().as_ref().map(tuning::personality).transpose()?,
+            affinity: process
+                .exec_cpu_affinity()
+                .as_ref()
+                .map(tuning::affinity)
+                .transpose()?
+                .unwrap_or_default(),
         })
     }
+}
+
+fn io_priority(wanted: &LinuxIOPriority) -> Result<(u32, u32)> {
+    let class = match wanted.class() {
+        IOPriorityClass::IoprioClassRt => 1,
+        IOPriorityClass::IoprioClassBe => 2,
+        IOPriorityClass::IoprioClassIdle => 3,
+    };
+    let priority = wanted.priority();
+    let level = u32::try_from(priority).ok().filter(|level| *level < 8);
+    level
+        .map(|level| (class, level))
+        .ok_or_else(|| invalid("process.ioPriority", format!("priority {priority} is not between 0 and 7")))
 }
 
 fn clamp_u16(value: u64) -> u16 {
@@ -204,7 +235,7 @@ mod tests {
     use super::*;
 
     fn plan(json: &str) -> Result<ProcessPlan> {
-        ProcessPlan::of(&serde_json::from_str(json).unwrap(), None, Vec::new())
+        ProcessPlan::of(&serde_json::from_str(json).unwrap(), &Linux::default(), None, Vec::new())
     }
 
     #[test]

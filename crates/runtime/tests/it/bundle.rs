@@ -167,6 +167,12 @@ impl Bundle {
         self.command(&all)
     }
 
+    /// Adds a process as flags describe it, which come before the container's name.
+    pub(crate) fn exec_with(&self, flags: &[&str]) -> Outcome {
+        let all: Vec<&str> = ["exec"].iter().chain(flags).copied().chain([self.id.as_str()]).collect();
+        self.command(&all)
+    }
+
     /// Runs through the library alone. `more` has fields of the example's `Drive`.
     pub(crate) fn drive(&self, more: Value) -> Outcome {
         self.write();
@@ -205,7 +211,7 @@ fn make_root(root: &Path) {
         fs::copy("/bin/busybox", root.join("bin/busybox")).unwrap();
     }
     let names = "sh true false cat echo ls id sleep mount umount touch mkdir ln rm ps kill hostname grep stat head \
-                 wc env pwd sync tty stty readlink mknod dd chmod sort test ip trap seq domainname tail";
+                 wc env pwd sync tty stty readlink mknod dd chmod sort test ip trap seq domainname tail cut";
     for name in names.split_whitespace() {
         symlink("busybox", root.join("bin").join(name)).unwrap();
     }
