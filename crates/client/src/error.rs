@@ -136,6 +136,12 @@ impl Error {
         }
     }
 
+    /// True if the engine could not be reached or left in the middle: another try may find it back.
+    pub fn is_disconnect(&self) -> bool {
+        matches!(self, Self::Connect { .. } | Self::Http { .. } | Self::Body { .. })
+            || matches!(self, Self::Decode { source } if source.is_eof())
+    }
+
     /// True if what was asked for is not there.
     pub fn is_not_found(&self) -> bool {
         self.status() == Some(404)

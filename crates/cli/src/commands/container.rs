@@ -4,6 +4,7 @@ pub(crate) mod attach;
 mod config;
 pub(crate) mod create;
 mod each;
+mod ending;
 pub(crate) mod exec;
 mod flags;
 mod inspect;

@@ -3,7 +3,8 @@
 use barge_api::containers::{ContainerState, WaitCondition};
 use barge_client::AttachOptions;
 
-use super::run::{check_terminal, finish};
+use super::ending::finish;
+use super::run::check_terminal;
 use crate::cli::Cli;
 use crate::commands::{Arity, Verb};
 use crate::failure::{Failure, Result};
@@ -31,7 +32,8 @@ impl Verb for Attach {
     const ARITY: Arity = Arity::Exactly(1);
 
     async fn run(cli: &Cli, flags: AttachFlags, args: Vec<String>) -> Result<()> {
-        let containers = cli.client().await?.containers();
+        let client = cli.client().await?;
+        let containers = client.containers();
         let container = containers.inspect(&args[0]).await?;
         check_state(&container.state)?;
         let (id, tty) = (container.id.as_str(), container.config.tty);
@@ -53,7 +55,8 @@ impl Verb for Attach {
             let _ = containers.resize(id, rows.saturating_add(1), columns.saturating_add(1)).await;
         }
         let wiring = Wiring { stdin: options.stdin, terminal: tty, detach_keys: options.detach_keys.clone() };
-        let mut running = std::pin::pin!(finish(stream::copy(hijacked, wiring), waiting));
+        let copying = stream::copy(hijacked, wiring);
+        let mut running = std::pin::pin!(finish(client, id, WaitCondition::NotRunning, copying, waiting));
         let resize = |rows, columns| async move { containers.resize(id, rows, columns).await.is_ok() };
         let mut sizes = std::pin::pin!(follow_size(resize));
         loop {

@@ -1,9 +1,10 @@
 //! `container run`: create, attach, wait, start, in as few round trips as there are; then copy until the end.
 
-use barge_api::containers::{WaitCondition, WaitResponse};
-use barge_client::{AttachOptions, Client, Waiting};
+use barge_api::containers::WaitCondition;
+use barge_client::{AttachOptions, Client};
 
 use super::create::{self, Plan, with_help};
+use super::ending::finish;
 use super::flags::CreateFlags;
 use crate::cli::Cli;
 use crate::commands::{Arity, Verb};
@@ -11,7 +12,7 @@ use crate::failure::{Failure, REFUSED, Result};
 use crate::flags::{Order, flags};
 use crate::output;
 use crate::stream::signals::{Caught, follow_size};
-use crate::stream::{self, Ended, Wiring, terminal};
+use crate::stream::{self, Wiring, terminal};
 
 /// Create and run a new container from an image.
 pub(crate) struct Run;
@@ -131,31 +132,12 @@ impl<'a> Session<'a> {
         };
         let copying = stream::copy(attached, wiring);
         if !self.terminal || !terminal::stdout_is_terminal() {
-            return finish(copying, waiting).await;
+            return finish(self.client, self.id, condition, copying, waiting).await;
         }
         tokio::select! {
-            ended = finish(copying, waiting) => ended,
+            ended = finish(self.client, self.id, condition, copying, waiting) => ended,
             () = follow_size(|rows, columns| async move { containers.resize(self.id, rows, columns).await.is_ok() }) => Ok(()),
         }
-    }
-}
-
-/// Waits for the output's end and the container's, and takes over its status.
-pub(super) async fn finish(copying: impl Future<Output = Result<Ended>>, waiting: Waiting<'_>) -> Result<()> {
-    match copying.await? {
-        Ended::Detached => Ok(()),
-        Ended::Closed => exit_status(waiting.ended().await?),
-    }
-}
-
-/// A container's status as ours.
-pub(super) fn exit_status(response: WaitResponse) -> Result<()> {
-    match response {
-        WaitResponse { error: Some(error), .. } => {
-            Err(Failure::new(format!("Error waiting for container: {}", error.message)).with_code(REFUSED))
-        }
-        WaitResponse { status_code: 0, .. } => Ok(()),
-        WaitResponse { status_code, .. } => Err(Failure::status(status_code)),
     }
 }
 

@@ -3,7 +3,8 @@
 use barge_api::containers::WaitCondition;
 use barge_client::AttachOptions;
 
-use super::run::{check_terminal, finish};
+use super::ending::finish;
+use super::run::check_terminal;
 use crate::cli::Cli;
 use crate::commands::{Arity, Verb};
 use crate::failure::{Failure, Failures, Result};
@@ -80,7 +81,7 @@ async fn attached(cli: &Cli, flags: &StartFlags, name: &str) -> Result<()> {
     let mut caught = if tty { None } else { Some(Caught::begin()?) };
     containers.start(id, "").await?;
     let wiring = Wiring { stdin: options.stdin, terminal: tty, detach_keys: options.detach_keys.clone() };
-    let mut running = std::pin::pin!(finish(stream::copy(hijacked, wiring), waiting));
+    let mut running = std::pin::pin!(finish(client, id, condition, stream::copy(hijacked, wiring), waiting));
     let mut sizes = std::pin::pin!(follow_size(|rows, columns| async move {
         containers.resize(id, rows, columns).await.is_ok()
     }));
