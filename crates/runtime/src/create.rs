@@ -13,6 +13,7 @@ use crate::init::{self, Gate, Init};
 use crate::plan::{IdMaps, namespaces};
 use crate::prepare::Prepared;
 use crate::request::Inputs;
+use crate::userns;
 
 /// A container that is set up; its init waits.
 ///
@@ -76,8 +77,7 @@ pub(crate) fn follow(channel: &Channel, pid: i32, pidfd: &OwnedFd, ids: &IdMaps)
     loop {
         let next = channel.next().and_then(|report| match report {
             Some((Report::MapIds, _)) => {
-                write_map(pid, "uid_map", &ids.uids)?;
-                write_map(pid, "gid_map", &ids.gids)?;
+                userns::write_maps(pid, ids)?;
                 channel.go().map(|()| None)
             }
             Some((Report::Console, fd)) => {
@@ -110,17 +110,6 @@ fn set_clocks(offsets: &str) -> Result<()> {
         .map_err(|error| Error::Attribute { what: "linux.timeOffsets".into(), source: error.into() })
 }
 
-fn write_map(pid: i32, file: &str, lines: &str) -> Result<()> {
-    if lines.is_empty() {
-        return Ok(());
-    }
-    std::fs::write(format!("/proc/{pid}/{file}"), lines).map_err(|error| Error::IdMap {
-        file: file.into(),
-        pid,
-        source: error.into(),
-    })
-}
-
 /// Makes the container's init.
 pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<Created> {
     let Prepared { plan, root, layout, cgroup, entry, filter, mut joins } = prepared;
@@ -137,6 +126,7 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
     let (before, after) = joins.into_iter().partition(|(kind, _)| all || is_for_children(*kind));
     // Time namespaces are only entered by children of those who make one.
     let parents = new & kind::TIME;
+    let sources = userns::open_sources(&plan, None)?;
     let (ours, theirs) = Channel::pair()?;
     let visit = Visit::begin(before, parents)?;
     set_clocks(&plan.namespaces.offsets)?;
@@ -153,6 +143,7 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
                 entry: &entry,
                 filter: filter.as_ref(),
                 joins: after,
+                sources,
                 stdio: inputs.stdio,
                 channel: theirs,
                 gate,

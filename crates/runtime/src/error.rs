@@ -117,6 +117,13 @@ pub enum Error {
     BindSourceMissing { path: PathBuf },
     #[error("open bind source {path:?}: {source}")]
     BindSource { path: PathBuf, source: Cause },
+    #[error(
+        "failed to set MOUNT_ATTR_IDMAP on {path}: {source} (maybe the filesystem used doesn't support idmap mounts on this kernel?)",
+        path = path.display()
+    )]
+    IdMappedMount { path: PathBuf, source: Cause },
+    #[error("copy up the contents of {target:?}: {source}")]
+    CopyUp { target: PathBuf, source: Cause },
     #[error("mount destination {target:?} inside the rootfs: {source}")]
     MountTarget { target: PathBuf, source: Cause },
     #[error("mount destination {target:?} must be an ordinary directory, not a symbolic link")]
@@ -203,6 +210,8 @@ impl Error {
             E::Mount { .. }
             | E::BindSourceMissing { .. }
             | E::BindSource { .. }
+            | E::IdMappedMount { .. }
+            | E::CopyUp { .. }
             | E::MountTarget { .. }
             | E::MountTargetSymlink { .. }
             | E::RootFs { .. }

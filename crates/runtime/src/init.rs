@@ -14,9 +14,10 @@
 //! ```
 
 pub(crate) mod cgroups;
+mod copy_up;
 mod devices;
 mod masks;
-mod mounts;
+pub(crate) mod mounts;
 pub(crate) mod rootfs;
 mod target;
 
@@ -55,6 +56,8 @@ pub(crate) struct Init<'a> {
     pub(crate) filter: Option<&'a Filter>,
     /// Namespaces to join, by descriptor.
     pub(crate) joins: Vec<(u64, OwnedFd)>,
+    /// Sources of binds that the parent has opened; empty when init opens them all.
+    pub(crate) sources: Vec<Option<OwnedFd>>,
     pub(crate) stdio: Stdio,
     pub(crate) channel: Channel,
     pub(crate) gate: Gate,
@@ -197,7 +200,7 @@ impl Init<'_> {
             path: &self.plan.cgroup,
             private: self.plan.namespaces.separate(kind::CGROUP),
         };
-        rootfs::build(self.plan, self.root, &view)?;
+        rootfs::build(self.plan, self.root, self.sources, &view)?;
         let process = &self.plan.process;
         streams::connect(self.stdio, process.terminal_size, Console::Mount, &self.channel)?;
         finish(process, self.filter, &self.channel, &self.gate, warnings)

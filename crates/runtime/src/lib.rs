@@ -27,6 +27,7 @@ mod process;
 mod request;
 pub mod seal;
 mod seccomp;
+mod userns;
 
 pub use cgroup::Cgroup;
 pub use create::Created;

@@ -48,7 +48,7 @@ pub(crate) struct Plan {
 }
 
 /// The lines of `uid_map` and `gid_map` of a new user namespace.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct IdMaps {
     pub(crate) uids: String,
     pub(crate) gids: String,
@@ -93,6 +93,12 @@ pub(crate) fn invalid(field: &str, reason: impl Into<String>) -> Error {
     Error::InvalidSpec { field: field.into(), reason: reason.into() }
 }
 
+impl IdMaps {
+    pub(crate) fn of(uids: Option<&[LinuxIdMapping]>, gids: Option<&[LinuxIdMapping]>) -> Self {
+        Self { uids: id_map(uids), gids: id_map(gids) }
+    }
+}
+
 impl Plan {
     /// Refuses what would change the host instead of the container. `netns` tells whether the container gets a
     /// network namespace besides those of the plan.
@@ -122,12 +128,14 @@ impl Plan {
         }
         Ok(Self {
             namespaces: Namespaces::of(linux)?,
-            ids: IdMaps {
-                uids: id_map(linux.uid_mappings().as_deref()),
-                gids: id_map(linux.gid_mappings().as_deref()),
-            },
+            ids: IdMaps::of(linux.uid_mappings().as_deref(), linux.gid_mappings().as_deref()),
             root: root(request, linux)?,
-            mounts: spec.mounts().iter().flatten().map(MountPlan::of).collect::<Result<_>>()?,
+            mounts: spec
+                .mounts()
+                .iter()
+                .flatten()
+                .map(|mount| MountPlan::of(mount).map(|plan| plan.label(linux.mount_label().as_deref())))
+                .collect::<Result<_>>()?,
             devices: linux.devices().iter().flatten().map(device).collect::<Result<_>>()?,
             masked: absolute("linux.maskedPaths", linux.masked_paths().as_deref())?,
             read_only: absolute("linux.readonlyPaths", linux.readonly_paths().as_deref())?,

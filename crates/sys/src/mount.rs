@@ -52,12 +52,35 @@ pub mod flag {
 ///
 /// Needs Linux 5.12; older kernels say `ENOSYS`.
 pub fn set_attributes(mount: BorrowedFd<'_>, reach: Reach, change: Change) -> io::Result<()> {
-    let attributes = libc::mount_attr {
-        attr_set: change.set,
-        attr_clr: change.clear,
-        propagation: change.propagation,
-        userns_fd: 0,
-    };
+    change_attributes(
+        mount,
+        reach,
+        libc::mount_attr {
+            attr_set: change.set,
+            attr_clr: change.clear,
+            propagation: change.propagation,
+            userns_fd: 0,
+        },
+    )
+}
+
+/// Shows the files of a detached mount with the ids that the user namespace `mapping` gives them.
+///
+/// `EINVAL` when the filesystem can't, when the mount is not detached any more, or when it is mapped already.
+pub fn map_ids(mount: BorrowedFd<'_>, reach: Reach, mapping: BorrowedFd<'_>) -> io::Result<()> {
+    change_attributes(
+        mount,
+        reach,
+        libc::mount_attr {
+            attr_set: libc::MOUNT_ATTR_IDMAP,
+            attr_clr: 0,
+            propagation: 0,
+            userns_fd: mapping.as_raw_fd() as u64,
+        },
+    )
+}
+
+fn change_attributes(mount: BorrowedFd<'_>, reach: Reach, attributes: libc::mount_attr) -> io::Result<()> {
     let recursive = if reach == Reach::Tree { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is a literal, and `attributes` is live and as long as the size says.
     let result = unsafe {

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
 use super::cgroups::CgroupView;
+use super::copy_up;
 use super::target::{RootDirectory, file_type};
 use crate::error::{Error, Result};
 use crate::plan::mount::{MountKind, MountPlan};
@@ -23,7 +24,12 @@ pub(super) struct Sources(Vec<Option<OwnedFd>>);
 
 impl Sources {
     /// Takes a detached copy of every source, with the propagation it has now.
-    pub(super) fn open(mounts: &[MountPlan]) -> Result<Self> {
+    ///
+    /// `opened` has those that the parent has taken already, one place for each mount, or is empty.
+    pub(super) fn open(mounts: &[MountPlan], opened: Vec<Option<OwnedFd>>) -> Result<Self> {
+        if !opened.is_empty() {
+            return Ok(Self(opened));
+        }
         let open = |mount: &MountPlan| match &mount.kind {
             MountKind::Bind { source, recursive } => {
                 clone_path(source, *recursive).map(Some).map_err(|errno| match errno {
@@ -43,7 +49,7 @@ fn clone_flags(recursive: bool) -> OpenTreeFlags {
 }
 
 /// A detached copy of what a path of the host names.
-pub(super) fn clone_path(path: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
+pub(crate) fn clone_path(path: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
     rustix::mount::open_tree(CWD, path, clone_flags(recursive))
 }
 
@@ -90,17 +96,58 @@ pub(super) fn mount_all(
         match (&mount.kind, source) {
             (MountKind::Bind { source: path, .. }, Some(tree)) => bind(root, mount, path, &tree)?,
             (MountKind::Cgroup, _) => cgroups.mount(root, mount)?,
+            (MountKind::Filesystem { kind, source, options }, _) if kind == "tmpfs" => {
+                temporary(root, mount, source, options)?;
+            }
             (MountKind::Filesystem { kind, source, options }, _) => {
                 let attributes = mount.own.set | mount.tree.set;
-                let fresh = filesystem(kind, source, options, attributes).map_err(because(mount, kind))?;
+                let (fresh, attributes) = match filesystem(kind, source, options, attributes) {
+                    Err(Errno::PERM) if let Some(path) = of_host(kind) => {
+                        (clone_path(path, true).map_err(because(mount, kind))?, Attributes::Change)
+                    }
+                    result => (result.map_err(because(mount, kind))?, Attributes::Set),
+                };
                 let place = directory(root, mount, kind)?;
                 refuse_inside_proc(mount, &place, kind == "proc")?;
-                attach_with(&fresh, &place, mount, Attributes::Set).map_err(because(mount, kind))?;
+                attach_with(&fresh, &place, mount, attributes).map_err(because(mount, kind))?;
             }
             (MountKind::Bind { .. }, None) => {}
         }
     }
     Ok(())
+}
+
+/// What stands in for a filesystem that shows a namespace of the host, which the root of another user namespace may
+/// not mount: the host's own.
+fn of_host(kind: &str) -> Option<&'static Path> {
+    match kind {
+        "sysfs" => Some(Path::new("/sys")),
+        "mqueue" => Some(Path::new("/dev/mqueue")),
+        _ => None,
+    }
+}
+
+/// A tmpfs has the mode of the directory that it hides, and on request its contents.
+fn temporary(root: &RootDirectory, mount: &MountPlan, source: &str, options: &[String]) -> Result<()> {
+    let failed = because(mount, "tmpfs");
+    let mut options = options.to_vec();
+    if !options.iter().any(|option| option.starts_with("mode="))
+        && let Ok(hidden) = root.find(&mount.destination)
+    {
+        let stat = rustix::fs::fstat(&hidden).map_err(&failed)?;
+        options.push(format!("mode={:o}", stat.st_mode & 0o7777));
+    }
+    let place = directory(root, mount, "tmpfs")?;
+    refuse_inside_proc(mount, &place, false)?;
+    let attributes = mount.own.set | mount.tree.set;
+    if !mount.copy_up {
+        let fresh = filesystem("tmpfs", source, &options, attributes).map_err(&failed)?;
+        return attach_with(&fresh, &place, mount, Attributes::Set).map_err(&failed);
+    }
+    let fresh = filesystem("tmpfs", source, &options, 0).map_err(&failed)?;
+    copy_up::copy(place.as_fd(), fresh.as_fd())
+        .map_err(|errno| Error::CopyUp { target: mount.destination.clone(), source: errno.into() })?;
+    attach_with(&fresh, &place, mount, Attributes::Change).map_err(&failed)
 }
 
 /// The failure of a mount, with what was to be mounted.

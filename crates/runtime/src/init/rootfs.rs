@@ -30,9 +30,14 @@ use crate::plan::{Plan, Propagation, RootSource};
 /// Builds the root of `plan` and moves this process into it.
 ///
 /// `mounted` is the root if its parent has mounted it ([`mount_early`]).
-pub(super) fn build(plan: &Plan, mounted: Option<&OwnedFd>, cgroups: &CgroupView<'_>) -> Result<()> {
+pub(super) fn build(
+    plan: &Plan,
+    mounted: Option<&OwnedFd>,
+    opened: Vec<Option<OwnedFd>>,
+    cgroups: &CgroupView<'_>,
+) -> Result<()> {
     propagate("/", plan.root.propagation)?;
-    let sources = Sources::open(&plan.mounts)?;
+    let sources = Sources::open(&plan.mounts, opened)?;
     let root = match mounted {
         Some(root) => {
             root.try_clone().map_err(|error| Error::RootFs { path: "/".into(), source: error.into() })?

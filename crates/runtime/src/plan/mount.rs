@@ -5,10 +5,10 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use barge_oci::runtime_spec::Mount;
+use barge_oci::runtime_spec::{LinuxIdMapping, Mount};
 use barge_sys::mount::{Change, attr, flag};
 
-use super::{Propagation, invalid};
+use super::{IdMaps, Propagation, invalid};
 use crate::error::Result;
 
 /// One mount, ready to be carried out.
@@ -22,6 +22,17 @@ pub(crate) struct MountPlan {
     /// Attributes of the whole tree.
     pub(crate) tree: Change,
     pub(crate) propagation: Vec<Propagation>,
+    /// The contents of the place are copied into the new filesystem.
+    pub(crate) copy_up: bool,
+    pub(crate) id_map: Option<IdMapPlan>,
+}
+
+/// Which ids the files of a mount are shown with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IdMapPlan {
+    /// The mount's own mapping; without it that of the container.
+    pub(crate) own: Option<IdMaps>,
+    pub(crate) recursive: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +61,6 @@ enum Effect {
 impl MountPlan {
     pub(crate) fn of(mount: &Mount) -> Result<Self> {
         let destination = clean(mount.destination())?;
-        if mount.uid_mappings().is_some() || mount.gid_mappings().is_some() {
-            return Err(invalid(
-                "mounts",
-                format!("{}: mapped ids are not supported", destination.display()),
-            ));
-        }
         let mut words = Words::default();
         for option in mount.options().iter().flatten() {
             words.take(option);
@@ -67,7 +72,7 @@ impl MountPlan {
             (None, Some(kind)) if !kind.is_empty() && kind != "none" => MountKind::Filesystem {
                 kind: kind.to_owned(),
                 source: mount.source().as_deref().map_or(kind, |s| s.to_str().unwrap_or(kind)).to_owned(),
-                options: std::mem::take(&mut words.data),
+                options: words.shared.drain(..).chain(words.data.drain(..)).collect(),
             },
             _ => return Err(invalid("mounts", format!("{} has no type", destination.display()))),
         };
@@ -75,8 +80,51 @@ impl MountPlan {
             let unknown = words.data.join(",");
             return Err(invalid("mounts", format!("{}: unknown options {unknown}", destination.display())));
         }
-        Ok(Self { destination, kind, own: words.own, tree: words.tree, propagation: words.propagation })
+        let id_map = id_map(mount, words.id_map)?;
+        if id_map.is_some() && !matches!(kind, MountKind::Bind { .. }) {
+            return Err(invalid("mounts", "id-mapped mounts are only supported for bind-mounts"));
+        }
+        let is_tmpfs = matches!(&kind, MountKind::Filesystem { kind, .. } if kind == "tmpfs");
+        if words.copy_up && !is_tmpfs {
+            return Err(invalid("mounts", format!("{}: tmpcopyup is for tmpfs", destination.display())));
+        }
+        Ok(Self {
+            destination,
+            kind,
+            own: words.own,
+            tree: words.tree,
+            propagation: words.propagation,
+            copy_up: words.copy_up,
+            id_map,
+        })
     }
+
+    /// Gives the files of a new filesystem an SELinux label. The kernel's own filesystems have theirs by policy.
+    pub(crate) fn label(mut self, label: Option<&str>) -> Self {
+        if let (Some(label), MountKind::Filesystem { kind, options, .. }) = (label, &mut self.kind)
+            && !matches!(kind.as_str(), "proc" | "sysfs")
+        {
+            options.push(format!("context={label}"));
+        }
+        self
+    }
+}
+
+/// `recursive` is what the words `idmap` and `ridmap` say, if there is one.
+fn id_map(mount: &Mount, recursive: Option<bool>) -> Result<Option<IdMapPlan>> {
+    let mapping = |list: &Option<Vec<LinuxIdMapping>>| list.clone().filter(|list| !list.is_empty());
+    let own = match (mapping(mount.uid_mappings()), mapping(mount.gid_mappings())) {
+        (Some(uids), Some(gids)) => Some(IdMaps::of(Some(&uids), Some(&gids))),
+        (None, None) => None,
+        _ => {
+            let reason = "uidMappings and gidMappings of a mount must be specified together";
+            return Err(invalid("mounts", reason));
+        }
+    };
+    if own.is_none() && recursive.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(IdMapPlan { own, recursive: recursive.unwrap_or(false) }))
 }
 
 fn bind(mount: &Mount, recursive: bool) -> Result<MountKind> {
@@ -111,6 +159,10 @@ struct Words {
     own: Change,
     tree: Change,
     propagation: Vec<Propagation>,
+    copy_up: bool,
+    id_map: Option<bool>,
+    /// Flags of a whole filesystem, which a bind can't change.
+    shared: Vec<String>,
     data: Vec<String>,
 }
 
@@ -119,8 +171,17 @@ impl Words {
         match word {
             "bind" => self.bind = Some(self.bind.unwrap_or(false)),
             "rbind" => self.bind = Some(true),
-            // What the kernel does anyway, or what only user space tools keep.
-            "" | "defaults" | "async" | "nofail" | "_netdev" | "loud" | "norelatime" | "nostrictatime" => {}
+            "tmpcopyup" => self.copy_up = true,
+            "idmap" => self.id_map = Some(self.id_map.unwrap_or(false)),
+            "ridmap" => self.id_map = Some(true),
+            // What the kernel does anyway, what only user space tools keep, and what only filesystems themselves
+            // decide today (versions of inodes).
+            "" | "defaults" | "nofail" | "_netdev" | "loud" | "silent" | "norelatime" | "nostrictatime"
+            | "iversion" | "noiversion" => {}
+            "sync" | "async" | "dirsync" | "lazytime" | "nolazytime" | "mand" | "nomand" => {
+                self.shared.push(word.to_owned());
+            }
+            "rnorelatime" | "rnostrictatime" => apply(&mut self.tree, Effect::Atime(attr::RELATIME)),
             _ => {
                 if let Some(propagation) = propagation(word) {
                     self.propagation.push(propagation);
@@ -224,6 +285,32 @@ mod tests {
     }
 
     #[test]
+    fn flags_of_a_filesystem_are_its_options_and_mean_nothing_to_a_bind() {
+        let options = r#"["sync","lazytime","silent","loud","iversion","nomand","mode=700"]"#;
+        let json = format!(r#"{{"destination":"/a","type":"tmpfs","options":{options}}}"#);
+        let MountKind::Filesystem { options, .. } = plan(&json).unwrap().kind else { panic!("a filesystem") };
+        assert_eq!(options, ["sync", "lazytime", "nomand", "mode=700"]);
+        let json = r#"{"destination":"/a","source":"/b","options":["bind","sync","rnostrictatime"]}"#;
+        let bind = plan(json).unwrap();
+        assert_eq!(bind.tree, Change { set: attr::RELATIME, clear: attr::ATIME, propagation: 0 });
+    }
+
+    #[test]
+    fn ids_are_mapped_by_words_or_by_a_mapping() {
+        let of = |more: &str| {
+            let json = format!(r#"{{"destination":"/a","type":"bind","source":"/b",{more}}}"#);
+            plan(&json).unwrap().id_map
+        };
+        assert_eq!(of(r#""options":["rbind"]"#), None);
+        assert_eq!(of(r#""options":["idmap"]"#), Some(IdMapPlan { own: None, recursive: false }));
+        assert_eq!(of(r#""options":["ridmap"]"#), Some(IdMapPlan { own: None, recursive: true }));
+        let map = r#"[{"containerID":0,"hostID":5,"size":9}]"#;
+        let own = IdMaps { uids: "0 5 9\n".into(), gids: "0 5 9\n".into() };
+        let mapped = of(&format!(r#""uidMappings":{map},"gidMappings":{map}"#));
+        assert_eq!(mapped, Some(IdMapPlan { own: Some(own), recursive: false }));
+    }
+
+    #[test]
     fn cgroups_are_one_kind_whatever_the_host_has() {
         for kind in ["cgroup", "cgroup2"] {
             let json = format!(r#"{{"destination":"/sys/fs/cgroup","type":"{kind}","options":["ro"]}}"#);
@@ -239,6 +326,10 @@ mod tests {
             r#"{"destination":"/a"}"#,
             r#"{"destination":"/a","type":"bind"}"#,
             r#"{"destination":"/a","type":"bind","source":"/b","options":["bind","size=1"]}"#,
+            r#"{"destination":"/a","type":"tmpfs","options":["idmap"]}"#,
+            r#"{"destination":"/a","type":"bind","source":"/b","options":["tmpcopyup"]}"#,
+            r#"{"destination":"/a","type":"bind","source":"/b",
+                "uidMappings":[{"containerID":0,"hostID":1,"size":1}]}"#,
         ] {
             assert!(plan(json).is_err(), "{json}");
         }

@@ -13,6 +13,7 @@ mod errors;
 mod exec;
 mod identity;
 mod lifecycle;
+mod mount_options;
 mod mounts;
 mod namespaces;
 mod overlay;
