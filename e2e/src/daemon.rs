@@ -138,6 +138,20 @@ impl Daemon {
         self.child.as_ref().expect("the daemon runs").id()
     }
 
+    /// How many clients are connected to its socket, after a moment.
+    ///
+    /// # Panics
+    /// When the kernel's table of sockets can't be read.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        let socket = self.path("sock").to_string_lossy().into_owned();
+        let table = std::fs::read_to_string("/proc/net/unix").expect("read the table of sockets");
+        // Columns: address, references, protocol, flags, type, state (3: connected), inode, path.
+        let connected = |line: &&str| line.ends_with(&socket) && line.split_whitespace().nth(5) == Some("03");
+        table.lines().filter(connected).count()
+    }
+
     /// A path in the daemon's own directory: `data`, `run`, `sock`, `log`, or one of the test's.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {

@@ -136,7 +136,9 @@ fn several_clients_see_the_same_output() {
                 .expect("attach")
         })
         .collect();
-    std::thread::sleep(Duration::from_millis(500));
+    // Each holds two connections: its streams, and the wait for the end. Those of passers-by don't last.
+    let lasting = || std::iter::repeat_with(|| daemon.connections()).take(20);
+    wait_until("all are attached", || lasting().all(|count| count >= 6));
     daemon.with_input(Client::Docker, &["attach", "box"], b"go\n");
     for client in clients {
         let output = client.wait_with_output().expect("wait");

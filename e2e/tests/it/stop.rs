@@ -5,7 +5,12 @@ use std::time::{Duration, Instant};
 use barge_e2e::{Client, Daemon, wait_until};
 
 /// A process that ends with 42 on SIGTERM.
-const POLITE: &str = "trap 'exit 42' TERM; while :; do sleep 0.05; done";
+const POLITE: &str = "trap 'exit 42' TERM; echo ready; while :; do sleep 0.05; done";
+
+/// Waits until a container's script has set its traps and says so.
+fn wait_until_ready(daemon: &Daemon, container: &str) {
+    wait_until("the traps are set", || daemon.docker(&["logs", container]).stdout.contains("ready\n"));
+}
 
 #[test]
 fn stop_asks_first_and_kills_then() {
@@ -21,9 +26,11 @@ fn stop_asks_first_and_kills_then() {
                 "busybox",
                 "sh",
                 "-c",
-                "trap '' TERM; while :; do sleep 0.05; done",
+                "trap '' TERM; echo ready; while :; do sleep 0.05; done",
             ])
             .ok();
+        wait_until_ready(&daemon, "polite");
+        wait_until_ready(&daemon, "deaf");
         assert_eq!(daemon.client(client, &["stop", "polite"]).text(), "polite");
         assert_eq!(daemon.inspect("polite", "{{.State.ExitCode}}"), "42");
         let started = Instant::now();
@@ -49,9 +56,10 @@ fn stop_signal_comes_from_the_container() {
             "busybox",
             "sh",
             "-c",
-            "trap 'exit 5' USR1; while :; do sleep 0.05; done",
+            "trap 'exit 5' USR1; echo ready; while :; do sleep 0.05; done",
         ])
         .ok();
+    wait_until_ready(&daemon, "box");
     daemon.barge(&["stop", "box"]).ok();
     assert_eq!(daemon.inspect("box", "{{.State.ExitCode}}"), "5");
 }
@@ -69,11 +77,12 @@ fn kill_sends_any_signal() {
                 "busybox",
                 "sh",
                 "-c",
-                "trap 'echo hup' HUP; while :; do sleep 0.05; done",
+                "trap 'echo hup' HUP; echo ready; while :; do sleep 0.05; done",
             ])
             .ok();
+        wait_until_ready(&daemon, "box");
         daemon.client(client, &["kill", "-s", "HUP", "box"]).ok();
-        wait_until("the trap has run", || daemon.docker(&["logs", "box"]).stdout == "hup\n");
+        wait_until("the trap has run", || daemon.docker(&["logs", "box"]).stdout == "ready\nhup\n");
         assert_eq!(daemon.inspect("box", "{{.State.Running}}"), "true");
         daemon.client(client, &["kill", "box"]).ok();
         wait_until("it is dead", || {
@@ -162,10 +171,15 @@ fn pause_freezes_and_unpause_thaws() {
     for client in Client::BOTH {
         daemon.client(client, &["pause", "box"]).ok();
         assert_eq!(daemon.inspect("box", "{{.State.Status}}"), "paused");
-        let before = daemon.docker(&["logs", "box"]).stdout.len();
-        std::thread::sleep(Duration::from_millis(200));
-        assert_eq!(before, daemon.docker(&["logs", "box"]).stdout.len());
+        // What was written before may still be on its way into the log.
+        let length = || daemon.docker(&["logs", "box"]).stdout.len();
+        let mut before = 0;
+        wait_until("it stands still", || {
+            before = length();
+            std::thread::sleep(Duration::from_millis(300));
+            length() == before
+        });
         daemon.client(client, &["unpause", "box"]).ok();
-        wait_until("it ticks again", || daemon.docker(&["logs", "box"]).stdout.len() > before);
+        wait_until("it ticks again", || length() > before);
     }
 }

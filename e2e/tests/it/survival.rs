@@ -98,16 +98,6 @@ fn attach_works_after_the_daemon_was_killed() {
     drop(input);
 }
 
-/// How many clients are connected to the daemon's socket.
-fn connections(daemon: &Daemon) -> usize {
-    let socket = daemon.path("sock").to_string_lossy().into_owned();
-    std::thread::sleep(std::time::Duration::from_millis(10));
-    let table = std::fs::read_to_string("/proc/net/unix").expect("read the table of sockets");
-    // Columns: address, references, protocol, flags, type, state (3: connected), inode, path.
-    let connected = |line: &&str| line.ends_with(&socket) && line.split_whitespace().nth(5) == Some("03");
-    table.lines().filter(connected).count()
-}
-
 #[test]
 fn an_attached_command_outlasts_the_daemon_and_gets_the_exit_status() {
     let mut daemon = Daemon::start();
@@ -129,7 +119,7 @@ fn an_attached_command_outlasts_the_daemon_and_gets_the_exit_status() {
         if name == "removed" {
             // The next daemon removes it at its end: whoever wants its status must have asked before.
             // Its streams are one connection, its question is the other; those of passers-by don't last.
-            let lasting = || std::iter::repeat_with(|| connections(&daemon)).take(20);
+            let lasting = || std::iter::repeat_with(|| daemon.connections()).take(20);
             wait_until("the command line is back", || lasting().all(|count| count >= 2));
         }
         let mut input = running.stdin.take().expect("stdin was piped");

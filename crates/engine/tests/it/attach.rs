@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use crate::harness::{Harbour, command, shell, unframe};
+use crate::harness::{Harbour, command, eventually, shell, unframe};
 
 fn all() -> AttachOptions {
     AttachOptions { stdin: true, stdout: true, stderr: true, stream: true, ..AttachOptions::default() }
@@ -57,8 +57,8 @@ async fn what_is_typed_arrives_also_what_came_with_the_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_logged_is_replayed() {
     let harbour = Harbour::open().await;
-    let id = harbour.run("echo before; sleep 0.5; echo after").await;
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let id = harbour.run("echo before; sleep 2; echo after").await;
+    eventually("the first line", async || harbour.logs(&id).await == "before\n").await;
     let client = attach(&harbour, &id, AttachOptions { logs: true, ..all() }, "").await;
     assert_eq!(read_all(client).await, "before\nafter\n");
 }

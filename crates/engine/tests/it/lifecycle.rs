@@ -53,10 +53,11 @@ async fn what_runs_inside_is_what_was_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stop_asks_and_then_kills() {
     let harbour = Harbour::open().await;
-    let polite = harbour.run("trap 'exit 7' TERM; while :; do sleep 0.05; done").await;
-    let deaf = harbour.run("trap '' TERM; while :; do sleep 0.05; done").await;
-    eventually("the trap is set", async || harbour.inspect(&polite).await.state.running).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let polite = harbour.run("trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done").await;
+    let deaf = harbour.run("trap '' TERM; echo ready; while :; do sleep 0.05; done").await;
+    for id in [&polite, &deaf] {
+        eventually("the trap is set", async || harbour.logs(id).await == "ready\n").await;
+    }
     let containers = &harbour.engine.containers;
     containers.stop(&harbour.engine, &polite, StopOptions::default()).await.unwrap();
     assert_eq!(harbour.inspect(&polite).await.state.exit_code, 7);

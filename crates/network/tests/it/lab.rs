@@ -21,7 +21,7 @@ pub(crate) const OUTSIDE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 pub(crate) const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
 pub(crate) const TABLE: &str = "barge";
 
-const PATIENCE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Runs a test on a host of its own.
 pub(crate) fn on_a_host(test: impl FnOnce(&Lab) + Send) {

@@ -51,7 +51,7 @@ fn a_udp_client_that_never_stops_reaches_each_new_owner_of_the_port() {
         let client = netns::within(lab.outside.as_fd(), || UdpSocket::bind("0.0.0.0:7777"))
             .expect("enter")
             .expect("bind");
-        client.set_read_timeout(Some(Duration::from_millis(400))).expect("timeout");
+        client.set_read_timeout(Some(Duration::from_millis(1500))).expect("timeout");
         client.connect((HOST, 5353)).expect("connect");
         let ask = || {
             client.send(b"who am I")?;

@@ -127,12 +127,11 @@ async fn a_slow_client_holds_the_output_up_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_client_that_never_reads_does_not_keep_the_log_from_being_complete() {
-    let mut spawned = Container::new(["sh", "-c", "seq 20000; sleep 1000"]).spawn();
+    let mut spawned = Container::new(["sh", "-c", "seq 20000; echo >/done; sleep 1000"]).spawn();
     let _stuck = spawned.attach(Attach { framing: Framing::Multiplexed, ..output() }).await;
     soon(spawned.shim.start(None, Vec::new())).await.unwrap();
     let container = &spawned.container;
-    eventually("output", || !container.log_text().is_empty()).await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    eventually("all output", || container.bundle().join("rootfs/done").exists()).await;
     soon(spawned.shim.signal(9, None)).await.unwrap();
     assert_eq!(spawned.exited().await.exit_code, 137);
     assert_eq!(spawned.container.log_text().lines().count(), 20_000);

@@ -105,10 +105,14 @@ async fn paused_processes_stand_still() {
     assert!(
         matches!(soon(spawned.shim.pause()).await, Err(Error::Refused(failure)) if failure.kind == Kind::Conflict)
     );
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    let before = spawned.container.log_text().len();
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    assert_eq!(spawned.container.log_text().len(), before);
+    // What was written before may still be on its way into the log.
+    let mut before = 0;
+    eventually("it stands still", || {
+        before = spawned.container.log_text().len();
+        std::thread::sleep(std::time::Duration::from_millis(150));
+        spawned.container.log_text().len() == before
+    })
+    .await;
     soon(spawned.shim.unpause()).await.unwrap();
     let container = &spawned.container;
     eventually("more output", || container.log_text().len() > before).await;
