@@ -5,6 +5,8 @@
 //!  ├── MapIds ──────────────────────────>│   only with a new user namespace
 //!  │<───────────────────────── one byte ─┤   the maps are written
 //!  ├── Console + descriptor ────────────>│   only with a terminal
+//!  ├── Mounted ───────────────────────>│   only with hooks during create
+//!  │<───────────────────────── one byte ─┤   the runtime's hooks have run
 //!  ├── Ready { warnings } ──────────────>│
 //!  │<───────────────────────── one byte ─┤   run the program
 //!  └── (closed by a successful exec)     │
@@ -32,6 +34,8 @@ pub(crate) enum Report {
     MapIds,
     /// The master of its terminal comes with this.
     Console,
+    /// Its mounts are made and it waits for the hooks of its parent.
+    Mounted,
     /// All is set up but the program.
     Ready { warnings: Vec<String> },
     /// It can't go on.

@@ -154,6 +154,12 @@ fn report(line: &Line, error: &Error) {
     }
 }
 
+/// Says what went wrong and stops nothing.
+fn warn(message: &str) {
+    // There is nobody else to tell.
+    let _ = writeln!(std::io::stderr(), "barge runtime: warning: {message}");
+}
+
 /// Writes a line, or lines, to standard output.
 fn print(text: &str) -> Result<()> {
     writeln!(std::io::stdout(), "{text}").map_err(|error| Error::File {

@@ -9,6 +9,7 @@ use rustix::process::{WaitId, WaitIdOptions};
 use crate::cgroup::Cgroup;
 use crate::channel::{Channel, Report};
 use crate::error::{Error, Result};
+use crate::hooks::HooksPlan;
 use crate::init::{self, Gate, Init};
 use crate::plan::{IdMaps, namespaces};
 use crate::prepare::Prepared;
@@ -35,13 +36,35 @@ pub struct Created {
     /// end the wait for the disk: it is here that the filesystem is unmounted when it is dropped last.
     pub rootfs: Option<OwnedFd>,
     channel: Channel,
+    hooks: Option<HooksPlan>,
 }
 
 impl Created {
     /// Lets init run the program and waits until it does, or until it says why it can't (it is reaped then).
     pub fn start(&mut self) -> Result<()> {
         self.channel.go()?;
-        started(&self.channel, &self.pidfd)
+        started(&self.channel, &self.pidfd)?;
+        if let Some(hooks) = &self.hooks {
+            self.warnings.extend(hooks.poststart(self.pid));
+        }
+        Ok(())
+    }
+
+    /// Takes the specification's poststop hooks, for the time when the container is gone. [`Created`] itself never
+    /// runs them: only its owner knows when nothing of it is left.
+    pub fn poststop(&mut self) -> Option<Poststop> {
+        self.hooks.take().map(Poststop)
+    }
+}
+
+/// The hooks to run when a container has been removed.
+#[derive(Debug)]
+pub struct Poststop(HooksPlan);
+
+impl Poststop {
+    /// Runs all of them; what failed, in words. The container is no less gone for that.
+    pub fn run(&self) -> Vec<String> {
+        self.0.poststop()
     }
 }
 
@@ -72,7 +95,15 @@ pub(crate) struct Ready {
 }
 
 /// Follows a new process until it is ready; on its failure reaps it and returns its error.
-pub(crate) fn follow(channel: &Channel, pid: i32, pidfd: &OwnedFd, ids: &IdMaps) -> Result<Ready> {
+///
+/// `mounted` is called when its mounts are made, if it stops there for hooks.
+pub(crate) fn follow(
+    channel: &Channel,
+    pid: i32,
+    pidfd: &OwnedFd,
+    ids: &IdMaps,
+    mounted: impl Fn() -> Result<()>,
+) -> Result<Ready> {
     let mut console = None;
     loop {
         let next = channel.next().and_then(|report| match report {
@@ -80,6 +111,7 @@ pub(crate) fn follow(channel: &Channel, pid: i32, pidfd: &OwnedFd, ids: &IdMaps)
                 userns::write_maps(pid, ids)?;
                 channel.go().map(|()| None)
             }
+            Some((Report::Mounted, _)) => mounted().and_then(|()| channel.go()).map(|()| None),
             Some((Report::Console, fd)) => {
                 console = fd;
                 Ok(None)
@@ -154,7 +186,16 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
     };
     drop(theirs);
     visit.end()?;
-    let ready = follow(&ours, pid, &pidfd, &plan.ids)?;
+    let hooks = plan.hooks.as_ref();
+    let run_hooks = || hooks.map_or(Ok(()), |hooks| hooks.create_in_runtime(pid));
+    let ready = match follow(&ours, pid, &pidfd, &plan.ids, run_hooks) {
+        Ok(ready) => ready,
+        Err(error) => {
+            drop(cgroup);
+            abandoned(&error, hooks);
+            return Err(error);
+        }
+    };
     let Some(cgroup) = cgroup.keep() else { return Err(Error::InitDied) };
     Ok(Created {
         pid,
@@ -164,7 +205,16 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
         warnings: ready.warnings,
         rootfs: root,
         channel: ours,
+        hooks: plan.hooks,
     })
+}
+
+/// A hook that fails takes the container's life to its end, where the poststop hooks run (runtime.md, Lifecycle).
+fn abandoned(error: &Error, hooks: Option<&HooksPlan>) {
+    if let (Error::Hook { .. }, Some(hooks)) = (error, hooks) {
+        // The hook that failed is what the caller hears of.
+        let _ = hooks.poststop();
+    }
 }
 
 fn init_main(init: Init<'_>) -> ! {

@@ -164,6 +164,8 @@ pub enum Error {
     #[error("the container's init ended before it was ready")]
     InitDied,
 
+    #[error("error running {kind} hook #{index}: {reason}")]
+    Hook { kind: String, index: usize, reason: String },
     #[error("cgroup {path:?}: {operation}: {source}")]
     Cgroup { path: PathBuf, operation: String, source: Cause },
     #[error("cgroup: {reason}")]

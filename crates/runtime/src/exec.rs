@@ -17,7 +17,7 @@ use crate::cgroup::{Cgroup, Entry};
 use crate::channel::Channel;
 use crate::create::{self, Visit};
 use crate::error::{Error, Result};
-use crate::init::{self, Gate};
+use crate::init::{self, Ending, Gate};
 use crate::labels;
 use crate::plan::IdMaps;
 use crate::plan::namespaces::Namespaces;
@@ -72,7 +72,7 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     drop(theirs);
     visit.end()?;
     drop(stay);
-    let ready = create::follow(&ours, pid, &pidfd, &IdMaps::default())?;
+    let ready = create::follow(&ours, pid, &pidfd, &IdMaps::default(), || Ok(()))?;
     ours.go()?;
     create::started(&ours, &pidfd)?;
     Ok(Executed { pid, pidfd, console: ready.console, warnings: ready.warnings })
@@ -183,6 +183,7 @@ impl Joiner<'_> {
             init::become_mapped_root()?;
         }
         streams::connect(stdio, self.plan.terminal_size, Console::Leave, channel)?;
-        init::finish(self.plan, filter, channel, &Gate::Channel, warnings)
+        let plan = self.plan;
+        init::finish(&Ending { plan, filter, channel, gate: &Gate::Channel, hooks: None }, warnings)
     }
 }

@@ -22,6 +22,7 @@ pub(crate) mod rootfs;
 mod target;
 
 use std::convert::Infallible;
+use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -36,6 +37,7 @@ use rustix::process::DumpableBehavior;
 use crate::cgroup::{Entry, Layout};
 use crate::channel::{Channel, Report};
 use crate::error::{Error, Result};
+use crate::hooks::{HooksPlan, Point};
 use crate::plan::process::ProcessPlan;
 use crate::plan::sysctl::Sysctl;
 use crate::plan::{Plan, namespaces};
@@ -68,8 +70,9 @@ pub(crate) struct Init<'a> {
 pub(crate) enum Gate {
     /// The parent says so.
     Channel,
-    /// Somebody writes into this FIFO.
-    Fifo(OwnedFd),
+    /// Somebody writes into the FIFO `go`, and hears through `outcome`, which is closed when the program runs, what
+    /// came of it.
+    Fifo { go: OwnedFd, outcome: Option<OwnedFd> },
 }
 
 /// Runs what a new process has to do, in that process: reports a failure to the parent, and never returns.
@@ -148,29 +151,48 @@ fn tune(plan: &ProcessPlan) -> Result<()> {
     Ok(())
 }
 
+/// What a process ends its preparations with.
+#[derive(Debug)]
+pub(crate) struct Ending<'a> {
+    pub(crate) plan: &'a ProcessPlan,
+    pub(crate) filter: Option<&'a Filter>,
+    pub(crate) channel: &'a Channel,
+    pub(crate) gate: &'a Gate,
+    pub(crate) hooks: Option<&'a HooksPlan>,
+}
+
 /// The last steps: tells the parent that all is ready, waits for its word, and runs the program.
-pub(crate) fn finish(
-    plan: &ProcessPlan,
-    filter: Option<&Filter>,
-    channel: &Channel,
-    gate: &Gate,
-    mut warnings: Vec<String>,
-) -> Result<Infallible> {
+pub(crate) fn finish(ending: &Ending<'_>, mut warnings: Vec<String>) -> Result<Infallible> {
+    let Ending { plan, filter, channel, gate, .. } = *ending;
     // While no filter can refuse it. All that is opened from here on closes by itself.
     close_on_exec_from(3).map_err(attribute("descriptors"))?;
     let environment = identity::assume(plan, filter, &mut warnings)?;
-    let name = plan.arguments.first().map(|name| name.as_c_str()).unwrap_or_default();
-    let file = program::find(name, &environment)?;
+    let file = match plan.arguments.first() {
+        Some(name) => program::find(name, &environment)?,
+        // A container without a process can be created (config.md, Process); it is `start` that asks for one.
+        None => CString::default(),
+    };
     channel.report(&Report::Ready { warnings }, None)?;
     if !gate.wait(channel) {
         exit_now(FAILED);
     }
-    if plan.no_new_privileges
-        && let Some(filter) = filter
-    {
-        filter.load()?;
+    let error = match before_program(ending) {
+        Ok(()) => program::become_it(&file, &plan.arguments, &environment),
+        Err(error) => error,
+    };
+    gate.report(&error);
+    Err(error)
+}
+
+/// Hooks run as the process would, but for a filter that forbids them what its program need not do.
+fn before_program(ending: &Ending<'_>) -> Result<()> {
+    if let Some(hooks) = ending.hooks {
+        hooks.in_container(Point::StartContainer)?;
     }
-    Err(program::become_it(&file, &plan.arguments, &environment))
+    match ending.filter {
+        Some(filter) if ending.plan.no_new_privileges => filter.load(),
+        _ => Ok(()),
+    }
 }
 
 impl Gate {
@@ -178,17 +200,27 @@ impl Gate {
     fn wait(&self, channel: &Channel) -> bool {
         match self {
             Self::Channel => channel.wait(),
-            Self::Fifo(fifo) => {
+            Self::Fifo { go, .. } => {
                 let mut byte = [0u8; 1];
-                rustix::io::retry_on_intr(|| rustix::io::read(fifo, &mut byte)) == Ok(1)
+                rustix::io::retry_on_intr(|| rustix::io::read(go, &mut byte)) == Ok(1)
             }
+        }
+    }
+
+    /// Tells whoever opened it, if he waits to hear, why the program does not run.
+    fn report(&self, error: &Error) {
+        if let Self::Fifo { outcome: Some(outcome), .. } = self
+            && let Ok(text) = serde_json::to_vec(error)
+        {
+            // Without this he still sees the end.
+            let _ = rustix::io::write(outcome, &text);
         }
     }
 }
 
 impl Init<'_> {
     /// Becomes the container's program.
-    pub(crate) fn become_container(self) -> Result<Infallible> {
+    pub(crate) fn become_container(mut self) -> Result<Infallible> {
         let mut warnings = Vec::new();
         begin()?;
         self.enter_namespaces()?;
@@ -200,10 +232,32 @@ impl Init<'_> {
             path: &self.plan.cgroup,
             private: self.plan.namespaces.separate(kind::CGROUP),
         };
-        rootfs::build(self.plan, self.root, self.sources, &view)?;
+        let sources = std::mem::take(&mut self.sources);
+        rootfs::build(self.plan, self.root, sources, &view, || self.hooks())?;
         let process = &self.plan.process;
         streams::connect(self.stdio, process.terminal_size, Console::Mount, &self.channel)?;
-        finish(process, self.filter, &self.channel, &self.gate, warnings)
+        let ending = Ending {
+            plan: process,
+            filter: self.filter,
+            channel: &self.channel,
+            gate: &self.gate,
+            hooks: self.plan.hooks.as_ref(),
+        };
+        finish(&ending, warnings)
+    }
+
+    /// The hooks of `create`: the parent's, then its own. The working directory is the new root.
+    fn hooks(&self) -> Result<()> {
+        match self.plan.hooks.as_ref().filter(|hooks| hooks.during_create()) {
+            None => Ok(()),
+            Some(hooks) => {
+                self.channel.report(&Report::Mounted, None)?;
+                if !self.channel.wait() {
+                    exit_now(FAILED);
+                }
+                hooks.in_container(Point::CreateContainer)
+            }
+        }
     }
 
     fn enter_namespaces(&self) -> Result<()> {

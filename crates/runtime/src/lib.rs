@@ -18,6 +18,7 @@ mod command;
 mod create;
 pub mod error;
 mod exec;
+mod hooks;
 mod init;
 mod labels;
 mod pid_one;
@@ -30,7 +31,7 @@ mod seccomp;
 mod userns;
 
 pub use cgroup::Cgroup;
-pub use create::Created;
+pub use create::{Created, Poststop};
 pub use error::{Error, Kind, Result};
 pub use exec::exec;
 pub use prepare::Prepared;

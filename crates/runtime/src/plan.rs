@@ -19,11 +19,12 @@ pub(crate) mod tuning;
 
 use std::path::{Path, PathBuf};
 
-use barge_oci::runtime_spec::{Hooks, Linux, LinuxDevice, LinuxDeviceType, LinuxIdMapping, Spec};
+use barge_oci::runtime_spec::{Linux, LinuxDevice, LinuxDeviceType, LinuxIdMapping, Spec};
 use barge_sys::mount::flag;
 use barge_sys::namespace::kind;
 
 use crate::error::{Error, Result};
+use crate::hooks::HooksPlan;
 use crate::request::{Request, Root};
 use mount::MountPlan;
 use namespaces::Namespaces;
@@ -44,6 +45,7 @@ pub(crate) struct Plan {
     pub(crate) hostname: Option<String>,
     pub(crate) domainname: Option<String>,
     pub(crate) process: ProcessPlan,
+    pub(crate) hooks: Option<HooksPlan>,
     pub(crate) cgroup: PathBuf,
 }
 
@@ -120,12 +122,10 @@ impl Plan {
     /// Works out what the request asks for.
     pub(crate) fn new(request: &Request) -> Result<Self> {
         let spec = &request.spec;
-        let process = spec.process().as_ref().ok_or_else(|| invalid("process", "is missing"))?;
+        let absent = process::absent();
+        let process = spec.process().as_ref().unwrap_or(&absent);
         let none = Linux::default();
         let linux = spec.linux().as_ref().unwrap_or(&none);
-        if spec.hooks().as_ref().is_some_and(|hooks| *hooks != Hooks::default()) {
-            return Err(invalid("hooks", "are not supported"));
-        }
         Ok(Self {
             namespaces: Namespaces::of(linux)?,
             ids: IdMaps::of(linux.uid_mappings().as_deref(), linux.gid_mappings().as_deref()),
@@ -143,8 +143,32 @@ impl Plan {
             hostname: spec.hostname().clone().filter(|name| !name.is_empty()),
             domainname: spec.domainname().clone().filter(|name| !name.is_empty()),
             process: ProcessPlan::of(process, linux, request.user.clone(), request.groups.clone())?,
+            hooks: HooksPlan::of(spec, &request.id, &request.bundle)?,
             cgroup: cgroup_path(spec, &request.id),
         })
+    }
+}
+
+/// Refuses versions of the specification that are none (of SemVer 2.0.0), or whose first number is not ours.
+pub(crate) fn check_version(text: &str) -> Result<()> {
+    let (numbers, rest) = text.find(['-', '+']).map_or((text, None), |at| {
+        let (numbers, rest) = text.split_at(at);
+        (numbers, Some(&rest[1..]))
+    });
+    let number = |part: &str| {
+        let plain = part.bytes().all(|byte| byte.is_ascii_digit()) && (part == "0" || !part.starts_with('0'));
+        plain && !part.is_empty()
+    };
+    let word = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let formed = numbers.split('.').count() == 3
+        && numbers.split('.').all(number)
+        && rest.is_none_or(|rest| rest.split(['.', '+']).all(word));
+    match formed {
+        false => Err(invalid("ociVersion", format!("{text:?} is not a version"))),
+        true if numbers.starts_with("1.") => Ok(()),
+        true => Err(invalid("ociVersion", format!("{text:?} is not supported"))),
     }
 }
 
@@ -216,6 +240,27 @@ fn device(device: &LinuxDevice) -> Result<DevicePlan> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_are_semantic_and_of_the_first_major() {
+        for (text, good) in [
+            ("1.0.0", true),
+            ("1.2.1", true),
+            ("1.0.0-rc5", true),
+            ("1.0.2-dev+build.7", true),
+            ("1.0", false),
+            ("1.0.0.0", false),
+            ("1.x.0", false),
+            ("1.01.0", false),
+            ("1.0.0-", false),
+            ("2.0.0", false),
+            ("0.2.0", false),
+            ("10.0.0", false),
+            ("", false),
+        ] {
+            assert_eq!(check_version(text).is_ok(), good, "{text:?}");
+        }
+    }
 
     #[test]
     fn a_cgroup_without_a_name_is_the_containers_own() {

@@ -78,9 +78,15 @@ impl Prepared {
         create::create(self, inputs, Gate::Channel)
     }
 
-    /// As [`Prepared::create`], for a container that some other process will start by writing into `fifo`.
-    pub(crate) fn create_behind(self, inputs: Inputs, fifo: OwnedFd) -> Result<Created> {
-        create::create(self, inputs, Gate::Fifo(fifo))
+    /// As [`Prepared::create`], for a container that some other process will start by writing into the FIFO `go`. It
+    /// hears through `outcome`, if that is given, what came of it.
+    pub(crate) fn create_behind(
+        self,
+        inputs: Inputs,
+        go: OwnedFd,
+        outcome: Option<OwnedFd>,
+    ) -> Result<Created> {
+        create::create(self, inputs, Gate::Fifo { go, outcome })
     }
 }
 

@@ -97,9 +97,25 @@ pub fn fork() -> io::Result<Option<i32>> {
 }
 
 /// The number of threads of this process, from the link count of its task directory (two and one for each thread).
+///
+/// In a container without `/proc` the kernel is asked in another way, which only tells one thread from several.
 fn thread_count() -> io::Result<u32> {
-    let stat = rustix::fs::statx(CWD, "/proc/self/task", AtFlags::empty(), StatxFlags::NLINK)?;
-    Ok(stat.stx_nlink.saturating_sub(2))
+    match rustix::fs::statx(CWD, "/proc/self/task", AtFlags::empty(), StatxFlags::NLINK) {
+        Ok(stat) => Ok(stat.stx_nlink.saturating_sub(2)),
+        Err(rustix::io::Errno::NOENT) => threads_without_proc(),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn threads_without_proc() -> io::Result<u32> {
+    // SAFETY: with one thread this changes nothing, with several the kernel refuses it (unshare(2), CLONE_THREAD).
+    match unsafe { libc::unshare(libc::CLONE_THREAD) } {
+        0 => Ok(1),
+        _ => match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::EINVAL) => Ok(2),
+            error => Err(error),
+        },
+    }
 }
 
 /// Replaces the program of this process. Returns only when that failed.

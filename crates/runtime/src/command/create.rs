@@ -8,10 +8,11 @@ use barge_oci::runtime_spec::Spec;
 use clap::Args;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 
-use super::state::{self, Container, FIFO, new_document};
+use super::state::{self, Container, FIFO, OUTCOME, new_document};
 use super::streams;
 use crate::create::Created;
 use crate::error::{Error, Result};
+use crate::hooks::HooksPlan;
 use crate::plan::cgroup_path;
 use crate::request::{Inputs, Request, Root, Stdio};
 use crate::{Prepared, plan};
@@ -98,7 +99,11 @@ fn make_in(
     let inputs = Inputs { stdio, netns: None };
     let created = match start {
         Start::Now => prepared.create(inputs)?,
-        Start::Later => prepared.create_behind(inputs, make_fifo(&directory.join(FIFO))?)?,
+        Start::Later => {
+            let hears = prepared.plan.hooks.as_ref().is_some_and(HooksPlan::during_start);
+            let outcome = hears.then(|| make_fifo(&directory.join(OUTCOME))).transpose()?;
+            prepared.create_behind(inputs, make_fifo(&directory.join(FIFO))?, outcome)?
+        }
     };
     let document = new_document(&id, bundle, spec, created.pid, &cgroup);
     let saved = Container::save(directory.into(), document).and_then(|container| {
@@ -137,9 +142,7 @@ fn load_spec(path: &Path) -> Result<Spec> {
     })?;
     let spec: Spec = serde_json::from_slice(&text)
         .map_err(|error| Error::Document { path: path.into(), reason: error.to_string() })?;
-    if !spec.version().starts_with("1.") {
-        return Err(plan::invalid("ociVersion", format!("{:?} is not supported", spec.version())));
-    }
+    plan::check_version(spec.version())?;
     Ok(spec)
 }
 

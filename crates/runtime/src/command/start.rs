@@ -1,12 +1,18 @@
 //! `start`: lets a created container run its program.
 
-use std::path::Path;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
-use super::state::{Container, FIFO, Status};
+use super::state::{Container, FIFO, OUTCOME, Status};
+use super::warn;
 use crate::error::{Error, Result};
+use crate::hooks::HooksPlan;
+use crate::plan::invalid;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -20,6 +26,11 @@ pub(super) fn start(root: &Path, arguments: &Arguments) -> Result<u8> {
         Status::Created => {}
         other => return Err(container.wrong(other, "start")),
     }
+    if container.document.spec.process().is_none() {
+        return Err(invalid("process", "is missing: there is no program to start"));
+    }
+    let hooks = container.hooks()?.filter(HooksPlan::during_start);
+    let outcome = hooks.as_ref().map(|_| Outcome::open(&container)).transpose()?;
     let path = container.directory.join(FIFO);
     let failed = |operation: &'static str| {
         let path = path.clone();
@@ -35,5 +46,47 @@ pub(super) fn start(root: &Path, arguments: &Arguments) -> Result<u8> {
     // Removed first: from here on the container counts as running, and nobody else can start it.
     rustix::fs::unlink(&path).map_err(failed("remove"))?;
     rustix::io::write(&fifo, b"s").map_err(failed("write"))?;
+    if let Some(outcome) = outcome {
+        outcome.wait()?;
+    }
+    if let Some(hooks) = hooks {
+        hooks.poststart(container.document.pid).iter().for_each(|failure| warn(failure));
+    }
     Ok(0)
 }
+
+/// What init says of the start, if somebody has to know: nothing when its program runs.
+struct Outcome {
+    path: PathBuf,
+    fifo: OwnedFd,
+}
+
+impl Outcome {
+    fn open(container: &Container) -> Result<Self> {
+        let path = container.directory.join(OUTCOME);
+        // Init holds it open, so this is not the end of file that it will be later.
+        match rustix::fs::open(&path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(fifo) => Ok(Self { path, fifo }),
+            Err(errno) => Err(Error::File { operation: "open".into(), path, source: errno.into() }),
+        }
+    }
+
+    /// Until init has become its program, or has ended.
+    fn wait(self) -> Result<()> {
+        let failed = |errno: Errno| Error::File {
+            operation: "read".into(),
+            path: self.path.clone(),
+            source: errno.into(),
+        };
+        let mut ready = [PollFd::new(&self.fifo, PollFlags::IN)];
+        rustix::io::retry_on_intr(|| poll(&mut ready, None)).map_err(failed)?;
+        let mut text = [0u8; LARGEST];
+        match rustix::io::retry_on_intr(|| rustix::io::read(&self.fifo, &mut text)).map_err(failed)? {
+            0 => Ok(()),
+            length => Err(serde_json::from_slice(&text[..length]).unwrap_or(Error::InitDied)),
+        }
+    }
+}
+
+/// More than what a hook's failure can take.
+const LARGEST: usize = 16 * 1024;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{json, print as print_line};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
+use crate::hooks::HooksPlan;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -115,6 +116,8 @@ pub(super) fn reserve(root: &Path, id: &str) -> Result<PathBuf> {
 }
 
 pub(super) const FIFO: &str = "exec.fifo";
+/// Says what came of the start, in containers with hooks that depend on it.
+pub(super) const OUTCOME: &str = "outcome.fifo";
 const FILE: &str = "state.json";
 
 impl Container {
@@ -194,7 +197,8 @@ impl Container {
         }
     }
 
-    /// Removes the cgroup, then the state. Both are tried; the first failure is returned.
+    /// Removes the cgroup, then the state. Both are tried; the first failure is returned. When nothing of it is left,
+    /// its poststop hooks run.
     pub(super) fn remove(&self) -> Result<()> {
         let cgroup = self.cgroup().and_then(|cgroup| cgroup.remove());
         let directory = fs::remove_dir_all(&self.directory).map_err(|error| Error::File {
@@ -202,7 +206,17 @@ impl Container {
             path: self.directory.clone(),
             source: error.into(),
         });
-        cgroup.and(directory)
+        cgroup.and(directory)?;
+        if let Some(hooks) = self.hooks()? {
+            hooks.poststop().iter().for_each(|failure| super::warn(failure));
+        }
+        Ok(())
+    }
+
+    /// Its hooks, as they were when it was created.
+    pub(super) fn hooks(&self) -> Result<Option<HooksPlan>> {
+        let document = &self.document;
+        HooksPlan::of(&document.spec, &document.id, &document.bundle)
     }
 }
 

@@ -6,6 +6,7 @@
 //! 3  the root: overlay or directory, mounted over "/" of this namespace only
 //! 4  mounts, /dev, working directory                        all below the root by descriptor
 //! 5  masks, read-only paths
+//!    hooks, if there are any: the root is also at its path on the host then, for them to find
 //! 6  pivot_root, and the host's tree is gone
 //! 7  the root's own read-only flag and propagation
 //! ```
@@ -24,17 +25,20 @@ use super::mounts::{Sources, clone_path, mount_all};
 use super::target::RootDirectory;
 use super::{devices, masks};
 use crate::error::{Error, Result};
+use crate::hooks::HooksPlan;
 use crate::plan::mount::MountKind;
 use crate::plan::{Plan, Propagation, RootSource};
 
 /// Builds the root of `plan` and moves this process into it.
 ///
-/// `mounted` is the root if its parent has mounted it ([`mount_early`]).
+/// `mounted` is the root if its parent has mounted it ([`mount_early`]). `hooks` is called when all is mounted, with
+/// the new root as working directory, if the plan has hooks for that.
 pub(super) fn build(
     plan: &Plan,
     mounted: Option<&OwnedFd>,
     opened: Vec<Option<OwnedFd>>,
     cgroups: &CgroupView<'_>,
+    hooks: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     propagate("/", plan.root.propagation)?;
     let sources = Sources::open(&plan.mounts, opened)?;
@@ -45,7 +49,8 @@ pub(super) fn build(
         None => mount_root(&plan.root.source)?,
     };
     let root = RootDirectory::new(root);
-    place_root(&root, plan.root.propagation)?;
+    let watched = plan.hooks.as_ref().is_some_and(HooksPlan::during_create);
+    place_root(&root, place(plan, watched), plan.root.propagation)?;
     mount_all(&root, &plan.mounts, sources, cgroups)?;
     if needs_devices(plan) {
         devices::fill(&root, &plan.devices)?;
@@ -53,6 +58,10 @@ pub(super) fn build(
     make_working_directory(&root, &plan.process.directory)?;
     masks::protect(&root, &plan.read_only)?;
     masks::mask(&root, &plan.masked)?;
+    if watched {
+        rustix::process::fchdir(root.fd()).map_err(|errno| Error::PivotRoot { source: errno.into() })?;
+        hooks()?;
+    }
     pivot(&root, plan.root.propagation)?;
     finish_root(plan)
 }
@@ -112,15 +121,24 @@ fn with_layers<T>(
     })
 }
 
-/// Attaches the root over `/` of this namespace. Paths of the host still work: lookups begin below what is mounted
+/// Where the root is mounted until it is `/`: hooks look for it where the host has it. A directory that is shared with
+/// the host would show the mount there, and pivot_root would not take it.
+fn place(plan: &Plan, watched: bool) -> &Path {
+    match &plan.root.source {
+        RootSource::Directory(path) if watched && plan.root.propagation.kind != flag::SHARED => path,
+        _ => Path::new("/"),
+    }
+}
+
+/// Attaches the root, over `/` of this namespace if nobody needs to find it. Paths of the host still work: lookups begin below what is mounted
 /// on the root directory itself.
-fn place_root(root: &RootDirectory, host: Propagation) -> Result<()> {
+fn place_root(root: &RootDirectory, place: &Path, host: Propagation) -> Result<()> {
     let failed = |errno: Errno| Error::RootFs { path: "/".into(), source: errno.into() };
     if host.kind == flag::SHARED {
         // The host must not get to see the new mount, nor pivot_root a shared one.
         propagate("/", Propagation { kind: flag::PRIVATE, recursive: false })?;
     }
-    rustix::mount::move_mount(root.fd(), "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+    rustix::mount::move_mount(root.fd(), "", CWD, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .map_err(failed)?;
     // A bound directory may be shared with the host; pivot_root does not take that.
     let private = Change { propagation: flag::PRIVATE, ..Change::default() };

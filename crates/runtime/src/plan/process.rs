@@ -72,6 +72,20 @@ pub(crate) struct LimitPlan {
     pub(crate) hard: Option<u64>,
 }
 
+/// The process of a container that is created without one: it has a place to wait in, and nothing to run
+/// (config.md, Process: `process` is only required when `start` is called).
+pub(crate) fn absent() -> Process {
+    let mut process = Process::default();
+    process
+        .set_args(None)
+        .set_env(None)
+        .set_capabilities(None)
+        .set_rlimits(None)
+        .set_no_new_privileges(None)
+        .set_cwd("/".into());
+    process
+}
+
 impl ProcessPlan {
     pub(crate) fn of(
         process: &Process,
@@ -80,7 +94,7 @@ impl ProcessPlan {
         groups: Vec<String>,
     ) -> Result<Self> {
         let arguments = strings("process.args", process.args().as_deref())?;
-        if arguments.is_empty() {
+        if arguments.is_empty() && *process != absent() {
             return Err(invalid("process.args", "is empty"));
         }
         if !process.cwd().is_absolute() {

@@ -11,6 +11,7 @@ mod cgroups;
 mod devices;
 mod errors;
 mod exec;
+mod hooks;
 mod identity;
 mod lifecycle;
 mod mount_options;

@@ -1,0 +1,275 @@
+//! Hooks: programs of the specification's author that run at points of a container's life.
+//!
+//! ```text
+//! create   prestart, createRuntime   runtime's namespaces     init waits, its mounts are made
+//!          createContainer           container's namespaces   init, before pivot_root; working directory: the root
+//! start    startContainer            container's namespaces   init, as the user of the process, before its program
+//!          poststart                 runtime's namespaces     the program runs; a failure is a warning
+//! delete   poststop                  runtime's namespaces     nothing of the container is left; a failure is a warning
+//! ```
+//!
+//! Each gets the container's state on its standard input and nothing else of ours. This file says which run and what
+//! they are told; how one is run is in `hooks/run.rs`.
+
+mod run;
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use barge_oci::runtime_spec::{Hook, Hooks, Spec};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::plan::invalid;
+
+/// One hook, ready to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HookPlan {
+    path: CString,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+    timeout: Option<Duration>,
+}
+
+/// Which point of the life a list of hooks belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Point {
+    Prestart,
+    CreateRuntime,
+    CreateContainer,
+    StartContainer,
+    Poststart,
+    Poststop,
+}
+
+impl Point {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Prestart => "prestart",
+            Self::CreateRuntime => "createRuntime",
+            Self::CreateContainer => "createContainer",
+            Self::StartContainer => "startContainer",
+            Self::Poststart => "poststart",
+            Self::Poststop => "poststop",
+        }
+    }
+
+    /// The status that hooks of this point are told. The specification has the container created (its step 2) before
+    /// the first hook runs (step 3).
+    fn status(self) -> &'static str {
+        match self {
+            Self::Prestart | Self::CreateRuntime | Self::CreateContainer | Self::StartContainer => "created",
+            Self::Poststart => "running",
+            Self::Poststop => "stopped",
+        }
+    }
+}
+
+/// All hooks of a container, with what they are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HooksPlan {
+    prestart: Vec<HookPlan>,
+    create_runtime: Vec<HookPlan>,
+    create_container: Vec<HookPlan>,
+    start_container: Vec<HookPlan>,
+    poststart: Vec<HookPlan>,
+    poststop: Vec<HookPlan>,
+    version: String,
+    id: String,
+    bundle: PathBuf,
+    annotations: HashMap<String, String>,
+}
+
+/// The state of a container as the specification defines it (runtime.md, State).
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct State<'a> {
+    oci_version: &'a str,
+    id: &'a str,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<i32>,
+    bundle: &'a Path,
+    #[serde(skip_serializing_if = "HashMap::is_empty")]
+    annotations: &'a HashMap<String, String>,
+}
+
+impl HooksPlan {
+    /// The hooks of a specification; `None` when it has none.
+    pub(crate) fn of(spec: &Spec, id: &str, bundle: &Path) -> Result<Option<Self>> {
+        let Some(hooks) = spec.hooks().as_ref().filter(|hooks| **hooks != Hooks::default()) else {
+            return Ok(None);
+        };
+        #[allow(deprecated, reason = "the specification still demands that they run")]
+        let prestart = hooks.prestart();
+        Ok(Some(Self {
+            prestart: list(Point::Prestart, prestart.as_deref())?,
+            create_runtime: list(Point::CreateRuntime, hooks.create_runtime().as_deref())?,
+            create_container: list(Point::CreateContainer, hooks.create_container().as_deref())?,
+            start_container: list(Point::StartContainer, hooks.start_container().as_deref())?,
+            poststart: list(Point::Poststart, hooks.poststart().as_deref())?,
+            poststop: list(Point::Poststop, hooks.poststop().as_deref())?,
+            version: spec.version().clone(),
+            id: id.into(),
+            bundle: bundle.into(),
+            annotations: spec.annotations().clone().unwrap_or_default(),
+        }))
+    }
+
+    fn at(&self, point: Point) -> &[HookPlan] {
+        match point {
+            Point::Prestart => &self.prestart,
+            Point::CreateRuntime => &self.create_runtime,
+            Point::CreateContainer => &self.create_container,
+            Point::StartContainer => &self.start_container,
+            Point::Poststart => &self.poststart,
+            Point::Poststop => &self.poststop,
+        }
+    }
+
+    /// Whether `create` has hooks to stop for.
+    pub(crate) fn during_create(&self) -> bool {
+        [Point::Prestart, Point::CreateRuntime, Point::CreateContainer]
+            .into_iter()
+            .any(|point| !self.at(point).is_empty())
+    }
+
+    /// Whether `start` has to know when the program runs, or that it never will.
+    pub(crate) fn during_start(&self) -> bool {
+        [Point::StartContainer, Point::Poststart].into_iter().any(|point| !self.at(point).is_empty())
+    }
+
+    /// What `create` runs in its own namespaces, in order, up to the first failure.
+    pub(crate) fn create_in_runtime(&self, pid: i32) -> Result<()> {
+        self.run(Point::Prestart, Some(pid), Some(&self.bundle))?;
+        self.run(Point::CreateRuntime, Some(pid), Some(&self.bundle))
+    }
+
+    /// The hooks of a point of the container's init, in its own working directory, up to the first failure.
+    pub(crate) fn in_container(&self, point: Point) -> Result<()> {
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        self.run(point, Some(pid), None)
+    }
+
+    /// Runs all hooks for a program that runs; what failed.
+    pub(crate) fn poststart(&self, pid: i32) -> Vec<String> {
+        self.run_all(Point::Poststart, Some(pid))
+    }
+
+    /// Runs all hooks for a container that is gone; what failed.
+    pub(crate) fn poststop(&self) -> Vec<String> {
+        self.run_all(Point::Poststop, None)
+    }
+
+    fn run(&self, point: Point, pid: Option<i32>, directory: Option<&Path>) -> Result<()> {
+        self.each(point, pid, directory).collect()
+    }
+
+    fn run_all(&self, point: Point, pid: Option<i32>) -> Vec<String> {
+        let outcomes = self.each(point, pid, Some(&self.bundle));
+        outcomes.filter_map(Result::err).map(|error| error.to_string()).collect()
+    }
+
+    fn each<'a>(
+        &'a self,
+        point: Point,
+        pid: Option<i32>,
+        directory: Option<&'a Path>,
+    ) -> impl Iterator<Item = Result<()>> + 'a {
+        self.at(point).iter().enumerate().map(move |(index, hook)| {
+            let failed = |reason| Error::Hook { kind: point.name().into(), index, reason };
+            let state = self.state(point, pid).map_err(|error| failed(error.to_string()))?;
+            run::run(hook, &state, directory).map_err(failed)
+        })
+    }
+
+    fn state(&self, point: Point, pid: Option<i32>) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(&State {
+            oci_version: &self.version,
+            id: &self.id,
+            status: point.status(),
+            pid,
+            bundle: &self.bundle,
+            annotations: &self.annotations,
+        })
+    }
+}
+
+fn list(point: Point, hooks: Option<&[Hook]>) -> Result<Vec<HookPlan>> {
+    hooks.unwrap_or_default().iter().map(|hook| plan(point, hook)).collect()
+}
+
+fn plan(point: Point, hook: &Hook) -> Result<HookPlan> {
+    let field = format!("hooks.{}", point.name());
+    let string = |bytes: &[u8]| CString::new(bytes).map_err(|_| invalid(&field, "contains a zero byte"));
+    let strings = |texts: &Option<Vec<String>>| -> Result<Vec<CString>> {
+        texts.iter().flatten().map(|text| string(text.as_bytes())).collect()
+    };
+    if !hook.path().is_absolute() {
+        return Err(invalid(&field, format!("{:?} is not absolute", hook.path())));
+    }
+    let timeout = match hook.timeout() {
+        None => None,
+        Some(seconds) => match u64::try_from(seconds) {
+            Ok(seconds) if seconds > 0 => Some(Duration::from_secs(seconds)),
+            _ => return Err(invalid(&field, format!("timeout {seconds} is not greater than zero"))),
+        },
+    };
+    let path = string(hook.path().as_os_str().as_bytes())?;
+    let mut arguments = strings(hook.args())?;
+    if arguments.is_empty() {
+        arguments.push(path.clone());
+    }
+    Ok(HookPlan { path, arguments, environment: strings(hook.env())?, timeout })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hooks(text: &str) -> Result<Option<HooksPlan>> {
+        let text = format!(r#"{{"ociVersion":"1.2.0","hooks":{text}}}"#);
+        HooksPlan::of(&serde_json::from_str(&text).unwrap(), "id", Path::new("/bundle"))
+    }
+
+    #[test]
+    fn a_section_without_hooks_is_none() {
+        assert_eq!(hooks("{}").unwrap(), None);
+        let empty = hooks(r#"{"prestart":[]}"#).unwrap().unwrap();
+        assert!(!empty.during_create() && !empty.during_start());
+    }
+
+    #[test]
+    fn hooks_are_checked_before_anything_is_made() {
+        for (text, reason) in [
+            (r#"{"prestart":[{"path":"bin/x"}]}"#, "hooks.prestart: \"bin/x\" is not absolute"),
+            (r#"{"poststop":[{"path":"/x","timeout":0}]}"#, "timeout 0 is not greater than zero"),
+            (r#"{"poststart":[{"path":"/x","timeout":-1}]}"#, "timeout -1 is not greater than zero"),
+            (r#"{"startContainer":[{"path":"/x","args":["a\u0000b"]}]}"#, "contains a zero byte"),
+        ] {
+            let error = hooks(text).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_hook_without_arguments_or_environment_has_its_path_and_nothing() {
+        let plan = hooks(r#"{"createRuntime":[{"path":"/x"}]}"#).unwrap().unwrap();
+        assert!(plan.during_create());
+        let hook = &plan.create_runtime[0];
+        assert_eq!((hook.arguments.as_slice(), hook.environment.len()), ([c"/x".to_owned()].as_slice(), 0));
+    }
+
+    #[test]
+    fn the_state_says_what_the_specification_asks_for() {
+        let plan = hooks(r#"{"poststop":[{"path":"/x"}]}"#).unwrap().unwrap();
+        let text = String::from_utf8(plan.state(Point::Prestart, Some(7)).unwrap()).unwrap();
+        let expected = r#"{"ociVersion":"1.2.0","id":"id","status":"created","pid":7,"bundle":"/bundle"}"#;
+        assert_eq!(text, expected);
+        let text = String::from_utf8(plan.state(Point::Poststop, None).unwrap()).unwrap();
+        assert!(text.contains("\"stopped\"") && !text.contains("pid"), "{text}");
+    }
+}
