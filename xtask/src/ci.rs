@@ -30,7 +30,8 @@ pub(crate) fn unit_and_kernel_tests() -> Result<()> {
     cargo(
         &["test", "--workspace", "--exclude", "barge-e2e", "--locked", "--no-fail-fast"],
         &[("BARGE_BIN", &binary.to_string_lossy())],
-    )
+    )?;
+    step("guest", || crate::guest::run(&["--workspace", "--exclude", "barge-e2e"], None))
 }
 
 /// The real binary, a real registry and real clients.

@@ -1,9 +1,10 @@
-//! The house's own checks and chores: `cargo xtask ci|lint|tidy|test|e2e`.
+//! The house's own checks and chores: `cargo xtask ci|lint|tidy|test|guest [FILTER]|e2e`.
 //!
 //! `ci` is exactly what continuous integration runs:
-//! fmt -> clippy -> tidy -> doc -> deny -> unit and kernel tests -> end-to-end tests.
+//! fmt -> clippy -> tidy -> doc -> deny -> unit and kernel tests, here and in the guest -> end-to-end tests.
 
 mod ci;
+mod guest;
 mod tidy;
 
 use std::process::ExitCode;
@@ -14,9 +15,10 @@ fn main() -> ExitCode {
         "ci" => ci::all(),
         "lint" => ci::lint(),
         "test" => ci::unit_and_kernel_tests(),
+        "guest" => guest::run(&["--package", "barge-runtime"], std::env::args().nth(2).as_deref()),
         "e2e" => ci::end_to_end_tests(),
         "tidy" => tidy::check(),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask ci|lint|tidy|test|e2e")),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask ci|lint|tidy|test|guest|e2e")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

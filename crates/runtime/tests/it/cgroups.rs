@@ -1,6 +1,7 @@
 //! Limits, stopping, counting and the end of cgroups.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,8 +12,13 @@ use serde_json::json;
 
 use crate::bundle::{Bundle, Outcome, program};
 
+/// Whether this host has version 1; says so when a test can't run. Not captured, so that it is always seen.
 fn legacy() -> bool {
-    Path::new("/sys/fs/cgroup/memory/tasks").exists()
+    let there = Path::new("/sys/fs/cgroup/memory/tasks").exists();
+    if !there {
+        let _ = writeln!(std::io::stderr(), "skipped: needs cgroup v1 (unified.rs has the same for v2)");
+    }
+    there
 }
 
 #[test]
@@ -93,6 +99,9 @@ fn kill_all_ends_processes_that_share_the_hosts_pids() {
 /// The host of these tests has version 1 or both; here is one with version 2 alone, in a mount namespace of its own.
 #[test]
 fn version_two_alone_works() {
+    if !legacy() {
+        return;
+    }
     let bundle = Bundle::shell(
         "cat /proc/self/cgroup | grep -c '^0::/$'; cat /sys/fs/cgroup/cgroup.procs | head -1; \
          (cat /dev/tun-like | head -c 1) 2>&1 | grep -o 'not permitted'",

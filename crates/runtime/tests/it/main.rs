@@ -21,3 +21,4 @@ mod overlay;
 mod pid_one;
 mod seccomp;
 mod terminal;
+mod unified;

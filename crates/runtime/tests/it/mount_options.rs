@@ -74,8 +74,25 @@ fn attributes_reach_the_tree_and_can_be_taken_back_below() {
     );
 }
 
+/// Linux 6.3 taught tmpfs to be mounted with mapped ids. The reason of a skip is not captured.
+fn tmpfs_maps_ids() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or(0));
+    let new = (numbers.next(), numbers.next()) >= (Some(6), Some(3));
+    if !new {
+        let _ = std::io::Write::write_all(
+            &mut std::io::stderr(),
+            b"skipped: id-mapped mounts of tmpfs need Linux 6.3\n",
+        );
+    }
+    new
+}
+
 #[test]
 fn ids_of_a_bind_are_mapped_by_its_own_mapping() {
+    if !tmpfs_maps_ids() {
+        return;
+    }
     let bundle = Bundle::shell("stat -c %u:%g /top/file /tree/below/file");
     let source = bundle.directory.join("source");
     fs::create_dir_all(&source).unwrap();
@@ -94,6 +111,9 @@ fn ids_of_a_bind_are_mapped_by_its_own_mapping() {
 
 #[test]
 fn ids_of_a_bind_are_mapped_by_the_containers_mapping() {
+    if !tmpfs_maps_ids() {
+        return;
+    }
     let mut bundle = Bundle::shell("stat -c %u:%g /data/file && touch /data/made && stat -c %u /data/made");
     bundle.spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
     let bundle =

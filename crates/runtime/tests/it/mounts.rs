@@ -163,6 +163,7 @@ fn masked_paths_are_empty_and_read_only_paths_stay() {
         "/proc/keys",
         "/proc/kcore",
         "/proc/scsi",
+        "/proc/acpi",
         "/sys/firmware",
         "/etc/secret",
         "/etc/hidden",

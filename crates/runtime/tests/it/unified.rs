@@ -1,0 +1,194 @@
+//! Hosts with version 2 alone and all its controllers, as the guest of `cargo xtask guest` is.
+
+use std::fs;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use barge_oci::runtime_spec::LinuxResources;
+use barge_runtime::Cgroup;
+use serde_json::{Value, json};
+
+use crate::bundle::Bundle;
+
+/// Whether this host has version 2 alone; says so when a test can't run. Not captured, so that it is always seen.
+fn unified() -> bool {
+    let controllers = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+    let there = ["cpu", "memory", "pids"].iter().all(|name| controllers.contains(name));
+    if !there {
+        let _ = writeln!(std::io::stderr(), "skipped: needs cgroup v2 with controllers (cargo xtask guest)");
+    }
+    there
+}
+
+fn value(bundle: &Bundle, file: &str) -> String {
+    fs::read_to_string(bundle.cgroup("").join(file))
+        .unwrap_or_else(|error| format!("{file}: {error}"))
+        .trim()
+        .into()
+}
+
+#[test]
+fn every_limit_is_in_its_file() {
+    if !unified() {
+        return;
+    }
+    let bundle = Bundle::shell("sleep 1000").set(
+        "/linux/resources",
+        json!({
+            "memory": {"limit": 67108864, "swap": 134217728, "reservation": 33554432},
+            "cpu": {"shares": 512, "quota": 50000, "period": 100000, "burst": 10000, "cpus": "0", "mems": "0"},
+            "pids": {"limit": 50},
+            "blockIO": {"weight": 300},
+            "hugepageLimits": [{"pageSize": "2MB", "limit": 4194304}],
+            "unified": {"memory.high": "50331648"}
+        }),
+    );
+    bundle.start();
+    for (file, expected) in [
+        ("memory.max", "67108864"),
+        ("memory.swap.max", "67108864"),
+        ("memory.low", "33554432"),
+        ("memory.high", "50331648"),
+        ("cpu.weight", "59"),
+        ("cpu.max", "50000 100000"),
+        ("cpu.max.burst", "10000"),
+        ("cpuset.cpus", "0"),
+        ("cpuset.mems", "0"),
+        ("pids.max", "50"),
+        ("hugetlb.2MB.max", "4194304"),
+    ] {
+        assert_eq!(value(&bundle, file), expected, "{file}");
+    }
+    bundle.command(&["delete", "--force", &bundle.id]).good();
+    assert!(!bundle.cgroup("").exists());
+}
+
+#[test]
+fn an_idle_group_is_idle() {
+    if !unified() {
+        return;
+    }
+    let bundle = Bundle::shell("sleep 1000").set("/linux/resources", json!({"cpu": {"idle": 1}}));
+    bundle.start();
+    assert_eq!(value(&bundle, "cpu.idle"), "1");
+}
+
+#[test]
+fn memory_above_the_limit_is_an_oom_kill() {
+    if !unified() {
+        return;
+    }
+    let bundle = Bundle::shell("tail -c 200m /dev/zero")
+        .set("/linux/resources/memory", json!({"limit": 16777216, "swap": 16777216}));
+    let outcome = bundle.drive(json!({}));
+    assert_eq!(outcome.code, 137, "{outcome:?}");
+    assert!(outcome.stderr.contains("oom killed"), "{outcome:?}");
+}
+
+#[test]
+fn more_processes_than_allowed_can_not_be() {
+    if !unified() {
+        return;
+    }
+    let bundle = Bundle::shell("sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait")
+        .set("/linux/resources/pids", json!({"limit": 3}));
+    assert!(bundle.run().stderr.contains("can't fork"));
+}
+
+#[test]
+fn limits_can_be_changed_in_any_direction() {
+    if !unified() {
+        return;
+    }
+    let bundle = Bundle::shell("sleep 1000")
+        .set("/linux/resources/memory", json!({"limit": 67108864, "swap": 134217728}))
+        .set("/linux/resources/cpu", json!({"quota": 50000, "period": 100000}));
+    bundle.start();
+    let cgroup = Cgroup::open(format!("/barge-{}", bundle.id)).unwrap();
+    let change =
+        |json: Value| cgroup.update(&serde_json::from_value::<LinuxResources>(json).unwrap()).unwrap();
+    let memory = || (value(&bundle, "memory.max"), value(&bundle, "memory.swap.max"));
+    change(json!({"memory": {"limit": 268435456, "swap": 536870912}}));
+    assert_eq!(memory(), ("268435456".into(), "268435456".into()));
+    change(json!({"memory": {"limit": 33554432, "swap": 33554432}}));
+    assert_eq!(memory(), ("33554432".into(), "0".into()));
+    change(json!({"memory": {"limit": -1, "swap": -1}}));
+    assert_eq!(memory(), ("max".into(), "max".into()));
+    change(json!({"cpu": {"quota": 2000, "period": 4000}}));
+    assert_eq!(value(&bundle, "cpu.max"), "2000 4000");
+    change(json!({"cpu": {"quota": -1}}));
+    assert_eq!(value(&bundle, "cpu.max"), "max 4000");
+    assert!(cgroup.update(&serde_json::from_value(json!({"unified": {"no.such": "1"}})).unwrap()).is_err());
+}
+
+/// The rules of a container that may write what its program tells it to: others stay shut.
+#[test]
+fn device_rules_are_a_program() {
+    if !unified() {
+        return;
+    }
+    let bundle = Bundle::shell(
+        "head -c 1 /dev/full | wc -c; (head -c 1 /dev/mem | wc -c) 2>&1 | grep -o 'not permitted'; \
+         (mknod /dev/other c 1 5 && head -c 1 /dev/other | wc -c)",
+    )
+    .set(
+        "/linux/resources/devices",
+        json!([
+            {"allow": false, "access": "rwm"},
+            {"allow": true, "type": "c", "major": 1, "access": "rwm"},
+            {"allow": false, "type": "c", "major": 1, "minor": 1, "access": "rw"}
+        ]),
+    )
+    .set("/linux/devices", json!([{"path": "/dev/mem", "type": "c", "major": 1, "minor": 1}]));
+    assert_eq!(bundle.run().good(), "1\nnot permitted\n1\n");
+}
+
+/// The container makes cgroups in its own, with processes in them, and leaves them behind.
+#[test]
+fn a_tree_below_the_cgroup_is_removed_with_it() {
+    if !unified() {
+        return;
+    }
+    let mut bundle = Bundle::shell(
+        "cd /sys/fs/cgroup && mkdir -p a/b c && (echo 0 > a/b/cgroup.procs; sleep 1000 & \
+         echo 0 > c/cgroup.procs; sleep 1000 & echo up; wait)",
+    );
+    bundle.spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "cgroup"}));
+    for mount in bundle.spec["mounts"].as_array_mut().unwrap() {
+        if mount["type"] == "cgroup" {
+            mount["options"] = json!(["rw", "nosuid", "noexec", "nodev"]);
+        }
+    }
+    bundle.start();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !bundle.output().contains("up") {
+        assert!(Instant::now() < deadline, "{}", bundle.output());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(bundle.cgroup("").join("a/b").exists());
+    Cgroup::open(format!("/barge-{}", bundle.id)).unwrap().freeze().unwrap();
+    bundle.command(&["delete", "--force", &bundle.id]).good();
+    assert!(!bundle.cgroup("").exists());
+}
+
+/// The guest loads this profile, which forbids one file.
+#[test]
+fn an_apparmor_profile_rules() {
+    let profiles = fs::read_to_string("/sys/kernel/security/apparmor/profiles").unwrap_or_default();
+    if !profiles.contains("barge-test ") {
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: needs AppArmor with the guest's profile (cargo xtask guest)"
+        );
+        return;
+    }
+    let bundle = Bundle::shell(
+        "cat /proc/self/attr/current; cat /etc/passwd | head -c 4; (cat /etc/forbidden) 2>&1 | grep -o denied",
+    )
+    .set("/process/apparmorProfile", json!("barge-test"));
+    fs::write(bundle.rootfs().join("etc/forbidden"), "x").unwrap();
+    assert_eq!(bundle.run().good(), "barge-test (enforce)\nrootdenied\n");
+    let missing = bundle.set("/process/apparmorProfile", json!("barge-no-such"));
+    let error = missing.run().bad();
+    assert!(error.contains("AppArmor"), "{error}");
+}

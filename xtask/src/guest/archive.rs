@@ -1,0 +1,92 @@
+//! The initial file system of the guest: a cpio archive in the "newc" format, as the kernel unpacks it.
+//!
+//! ```text
+//! header (110 bytes of hexadecimal digits) name\0 padding  content padding    … once for each file
+//! header "TRAILER!!!"
+//! ```
+//!
+//! <https://docs.kernel.org/driver-api/early-userspace/buffer-format.html>. Everything belongs to root.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+const DIRECTORY: u32 = 0o040_755;
+const PROGRAM: u32 = 0o100_755;
+const DEVICE: u32 = 0o020_600;
+
+/// An archive in memory.
+#[derive(Debug, Default)]
+pub(super) struct Archive {
+    bytes: Vec<u8>,
+    entries: u32,
+}
+
+impl Archive {
+    /// Adds an empty directory; its parents must be there.
+    pub(super) fn directory(&mut self, name: &str) {
+        self.entry(name, DIRECTORY, &[], (0, 0));
+    }
+
+    /// Adds a file that may be executed.
+    pub(super) fn file(&mut self, name: &str, content: &[u8]) {
+        self.entry(name, PROGRAM, content, (0, 0));
+    }
+
+    /// Adds a copy of the file at `source`.
+    pub(super) fn copy(&mut self, name: &str, source: &Path) -> Result<()> {
+        let content = fs::read(source).with_context(|| format!("read {}", source.display()))?;
+        self.file(name, &content);
+        Ok(())
+    }
+
+    /// Adds a character device.
+    pub(super) fn device(&mut self, name: &str, major: u32, minor: u32) {
+        self.entry(name, DEVICE, &[], (major, minor));
+    }
+
+    /// The whole archive.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        self.entry("TRAILER!!!", 0, &[], (0, 0));
+        self.bytes
+    }
+
+    fn entry(&mut self, name: &str, mode: u32, content: &[u8], device: (u32, u32)) {
+        self.entries += 1;
+        let size = u32::try_from(content.len()).unwrap_or(u32::MAX);
+        let name_size = u32::try_from(name.len() + 1).unwrap_or(u32::MAX);
+        // inode mode uid gid links mtime size devmajor devminor rdevmajor rdevminor namesize check
+        let fields = [self.entries, mode, 0, 0, 1, 0, size, 0, 0, device.0, device.1, name_size, 0];
+        self.bytes.extend_from_slice(b"070701");
+        for field in fields {
+            self.bytes.extend_from_slice(format!("{field:08x}").as_bytes());
+        }
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.push(0);
+        self.pad();
+        self.bytes.extend_from_slice(content);
+        self.pad();
+    }
+
+    fn pad(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_is_headers_and_padded_content() {
+        let mut archive = Archive::default();
+        archive.file("ab", b"12345");
+        let bytes = archive.finish();
+        assert_eq!(&bytes[..14], b"07070100000001");
+        assert_eq!(&bytes[14..22], b"000081ed");
+        assert_eq!(&bytes[110..116], b"ab\0\0\0\0");
+        assert_eq!(&bytes[112 + 4..112 + 12], b"\x31\x32\x33\x34\x35\0\0\0".as_slice());
+        assert_eq!(bytes.len() % 4, 0);
+    }
+}
