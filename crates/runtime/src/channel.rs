@@ -7,6 +7,8 @@
 //!  ├── Console + descriptor ────────────>│   only with a terminal
 //!  ├── Mounted ───────────────────────>│   only with hooks during create
 //!  │<───────────────────────── one byte ─┤   the runtime's hooks have run
+//!  ├── Listener { number } ─────────────>│   only with a seccomp listener; before or after Console
+//!  │<───────────────────────── one byte ─┤   the listener has it
 //!  ├── Ready { warnings } ──────────────>│
 //!  │<───────────────────────── one byte ─┤   run the program
 //!  └── (closed by a successful exec)     │
@@ -36,6 +38,8 @@ pub(crate) enum Report {
     Console,
     /// Its mounts are made and it waits for the hooks of its parent.
     Mounted,
+    /// Its descriptor of this number asks about system calls; whoever decides on them has to get it.
+    Listener { number: i32 },
     /// All is set up but the program.
     Ready { warnings: Vec<String> },
     /// It can't go on.

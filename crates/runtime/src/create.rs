@@ -14,6 +14,7 @@ use crate::init::{self, Gate, Init};
 use crate::plan::{IdMaps, namespaces};
 use crate::prepare::Prepared;
 use crate::request::Inputs;
+use crate::seccomp::{Filter, Listener};
 use crate::userns;
 
 /// A container that is set up; its init waits.
@@ -94,16 +95,24 @@ pub(crate) struct Ready {
     pub(crate) warnings: Vec<String>,
 }
 
+/// A new process as its parent has it.
+#[derive(Debug)]
+pub(crate) struct Born<'a> {
+    pub(crate) channel: &'a Channel,
+    pub(crate) pid: i32,
+    pub(crate) pidfd: &'a OwnedFd,
+}
+
 /// Follows a new process until it is ready; on its failure reaps it and returns its error.
 ///
 /// `mounted` is called when its mounts are made, if it stops there for hooks.
 pub(crate) fn follow(
-    channel: &Channel,
-    pid: i32,
-    pidfd: &OwnedFd,
+    child: &Born<'_>,
     ids: &IdMaps,
     mounted: impl Fn() -> Result<()>,
+    listener: Option<&Listener>,
 ) -> Result<Ready> {
+    let Born { channel, pid, pidfd } = *child;
     let mut console = None;
     loop {
         let next = channel.next().and_then(|report| match report {
@@ -112,6 +121,11 @@ pub(crate) fn follow(
                 channel.go().map(|()| None)
             }
             Some((Report::Mounted, _)) => mounted().and_then(|()| channel.go()).map(|()| None),
+            Some((Report::Listener { number }, _)) => {
+                let listener = listener.ok_or(Error::InitDied)?;
+                listener.hand_over(pid, pidfd, number)?;
+                channel.go().map(|()| None)
+            }
             Some((Report::Console, fd)) => {
                 console = fd;
                 Ok(None)
@@ -188,7 +202,9 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
     visit.end()?;
     let hooks = plan.hooks.as_ref();
     let run_hooks = || hooks.map_or(Ok(()), |hooks| hooks.create_in_runtime(pid));
-    let ready = match follow(&ours, pid, &pidfd, &plan.ids, run_hooks) {
+    let listener = filter.as_ref().and_then(Filter::listener);
+    let child = Born { channel: &ours, pid, pidfd: &pidfd };
+    let ready = match follow(&child, &plan.ids, run_hooks, listener) {
         Ok(ready) => ready,
         Err(error) => {
             drop(cgroup);

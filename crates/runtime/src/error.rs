@@ -175,6 +175,8 @@ pub enum Error {
     SeccompProfile { reason: String },
     #[error("seccomp cache {path:?}: {source}")]
     SeccompCache { path: PathBuf, source: Cause },
+    #[error("seccomp listener {path:?}: {source}")]
+    SeccompListener { path: PathBuf, source: Cause },
     #[error("load seccomp filter: {source}")]
     SeccompLoad { source: Cause },
 

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use barge_oci::runtime_spec::{Linux, Spec};
+use barge_oci::runtime_spec::Linux;
 use barge_sys::namespace::{self, kind};
 use barge_sys::process::{CloneArgs, Cloned, clone3};
 use rustix::io::Errno;
@@ -15,7 +15,7 @@ use rustix::thread::CpuSet;
 
 use crate::cgroup::{Cgroup, Entry};
 use crate::channel::Channel;
-use crate::create::{self, Visit};
+use crate::create::{self, Born, Visit};
 use crate::error::{Error, Result};
 use crate::init::{self, Ending, Gate};
 use crate::labels;
@@ -24,7 +24,7 @@ use crate::plan::namespaces::Namespaces;
 use crate::plan::process::ProcessPlan;
 use crate::process::streams::{self, Console};
 use crate::request::{ExecRequest, Executed, Stdio};
-use crate::seccomp::Filter;
+use crate::seccomp::{Filter, Owner};
 
 /// Runs a process inside a running container; returns once its program runs.
 pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
@@ -33,7 +33,13 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     let plan = ProcessPlan::of(&request.process, linux, request.user, request.groups)?;
     labels::check(&plan, linux)?;
     let namespaces = Namespaces::of(linux)?;
-    let filter = seccomp_filter(request.spec, request.seccomp_cache.as_deref())?;
+    let owner = Owner {
+        spec: request.spec,
+        id: request.id,
+        bundle: request.bundle,
+        init_pid: Some(request.init_pid),
+    };
+    let filter = seccomp_filter(owner, request.seccomp_cache.as_deref())?;
     let own;
     let init = match request.init_pidfd {
         Some(pidfd) => pidfd,
@@ -72,7 +78,9 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     drop(theirs);
     visit.end()?;
     drop(stay);
-    let ready = create::follow(&ours, pid, &pidfd, &IdMaps::default(), || Ok(()))?;
+    let listener = filter.as_ref().and_then(Filter::listener);
+    let child = Born { channel: &ours, pid, pidfd: &pidfd };
+    let ready = create::follow(&child, &IdMaps::default(), || Ok(()), listener)?;
     ours.go()?;
     create::started(&ours, &pidfd)?;
     Ok(Executed { pid, pidfd, console: ready.console, warnings: ready.warnings })
@@ -99,9 +107,9 @@ fn cgroup_of(pid: i32) -> Result<OwnedFd> {
     }
 }
 
-fn seccomp_filter(spec: &Spec, cache: Option<&std::path::Path>) -> Result<Option<Filter>> {
-    let profile = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
-    profile.map(|profile| Filter::of(profile, cache)).transpose()
+fn seccomp_filter(owner: Owner<'_>, cache: Option<&std::path::Path>) -> Result<Option<Filter>> {
+    let profile = owner.spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
+    profile.map(|profile| Filter::of(profile, cache, owner)).transpose()
 }
 
 fn open_init(pid: i32) -> Result<OwnedFd> {

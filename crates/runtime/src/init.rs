@@ -166,12 +166,18 @@ pub(crate) fn finish(ending: &Ending<'_>, mut warnings: Vec<String>) -> Result<I
     let Ending { plan, filter, channel, gate, .. } = *ending;
     // While no filter can refuse it. All that is opened from here on closes by itself.
     close_on_exec_from(3).map_err(attribute("descriptors"))?;
-    let environment = identity::assume(plan, filter, &mut warnings)?;
+    let environment = identity::assume(plan, filter, channel, &mut warnings)?;
     let file = match plan.arguments.first() {
         Some(name) => program::find(name, &environment)?,
         // A container without a process can be created (config.md, Process); it is `start` that asks for one.
         None => CString::default(),
     };
+    // Only the parent of this moment can hand a listener on.
+    if plan.no_new_privileges
+        && let Some(filter) = filter.filter(|filter| filter.listener().is_some())
+    {
+        filter.load(channel)?;
+    }
     channel.report(&Report::Ready { warnings }, None)?;
     if !gate.wait(channel) {
         exit_now(FAILED);
@@ -190,7 +196,9 @@ fn before_program(ending: &Ending<'_>) -> Result<()> {
         hooks.in_container(Point::StartContainer)?;
     }
     match ending.filter {
-        Some(filter) if ending.plan.no_new_privileges => filter.load(),
+        Some(filter) if ending.plan.no_new_privileges && filter.listener().is_none() => {
+            filter.load(ending.channel)
+        }
         _ => Ok(()),
     }
 }

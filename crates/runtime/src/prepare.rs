@@ -14,7 +14,7 @@ use crate::init::rootfs::mount_early;
 use crate::labels;
 use crate::plan::{Plan, namespaces};
 use crate::request::{Inputs, Request};
-use crate::seccomp::Filter;
+use crate::seccomp::{Filter, Owner};
 
 /// A container whose plan is made, whose cgroups exist with their limits and whose seccomp filter is at hand.
 ///
@@ -58,9 +58,10 @@ impl Prepared {
         labels::check(&plan.process, linux.unwrap_or(&Linux::default()))?;
         let layout = Layout::of_host()?;
         let resources = linux.and_then(|linux| linux.resources().as_ref());
+        let owner = Owner { spec: &request.spec, id: &request.id, bundle: &request.bundle, init_pid: None };
         let filter = linux
             .and_then(|linux| linux.seccomp().as_ref())
-            .map(|profile| Filter::of(profile, request.seccomp_cache.as_deref()))
+            .map(|profile| Filter::of(profile, request.seccomp_cache.as_deref(), owner))
             .transpose()?;
         let joins = open_namespaces(&plan)?;
         let root = mount_early(&plan.root.source)?;

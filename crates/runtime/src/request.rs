@@ -3,7 +3,7 @@
 //! Nothing here touches the world; [`crate::Prepared`] and [`crate::exec`] do.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use barge_oci::runtime_spec::{Process, Spec};
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,10 @@ pub struct ExecRequest<'a> {
     pub init_pid: i32,
     /// The pidfd of that init when the caller holds one; it rules out a pid that was used again.
     pub init_pidfd: Option<BorrowedFd<'a>>,
+    /// The container's id and bundle, which a seccomp listener is told.
+    pub id: &'a str,
+    /// As [`Request::bundle`].
+    pub bundle: &'a Path,
     /// The container's specification: its namespaces and seccomp profile hold for the new process too.
     pub spec: &'a Spec,
     /// The process to run.

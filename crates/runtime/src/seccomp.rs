@@ -11,50 +11,75 @@
 
 mod cache;
 mod compile;
+mod listener;
 
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use barge_oci::runtime_spec::{LinuxSeccomp, LinuxSeccompFilterFlag};
 use barge_sys::seccomp::{self, Instruction};
 
+use crate::channel::{Channel, Report};
 use crate::error::{Error, Result};
+pub(crate) use listener::{Listener, Owner};
 
 /// A filter ready to be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Filter {
     instructions: Vec<Instruction>,
     flags: u64,
+    listener: Option<Listener>,
 }
 
 impl Filter {
     /// The filter of a profile, from the cache when there is one that has it.
-    pub(crate) fn of(profile: &LinuxSeccomp, cache: Option<&Path>) -> Result<Self> {
-        let flags = flags(profile);
-        let Some(directory) = cache else {
-            return Ok(Self { instructions: compile::compile(profile)?, flags });
-        };
-        let file = directory.join(cache::file_name(profile)?);
-        if let Some(instructions) = cache::read(&file) {
-            return Ok(Self { instructions, flags });
-        }
-        let instructions = compile::compile(profile)?;
-        cache::write(&file, &instructions)?;
-        Ok(Self { instructions, flags })
+    ///
+    /// `owner` is the container that a profile's listener is told of.
+    pub(crate) fn of(profile: &LinuxSeccomp, cache: Option<&Path>, owner: Owner<'_>) -> Result<Self> {
+        let listener = Listener::of(profile, owner)?;
+        let flags = flags(profile, listener.is_some());
+        let instructions = instructions(profile, cache)?;
+        Ok(Self { instructions, flags, listener })
     }
 
-    /// Puts this process under the filter, for good.
-    pub(crate) fn load(&self) -> Result<()> {
-        seccomp::load(&self.instructions, self.flags)
-            .map_err(|error| Error::SeccompLoad { source: error.into() })
+    /// Who decides on what the profile leaves open.
+    pub(crate) fn listener(&self) -> Option<&Listener> {
+        self.listener.as_ref()
+    }
+
+    /// Puts this process under the filter, for good. With a listener, waits until the parent has handed it on.
+    pub(crate) fn load(&self, channel: &Channel) -> Result<()> {
+        let failed = |error: std::io::Error| Error::SeccompLoad { source: error.into() };
+        if self.listener.is_none() {
+            return seccomp::load(&self.instructions, self.flags).map_err(failed);
+        }
+        let fd = seccomp::load_with_listener(&self.instructions, self.flags).map_err(failed)?;
+        // By its number: the filter may forbid what sending a descriptor needs.
+        channel.report(&Report::Listener { number: fd.as_raw_fd() }, None)?;
+        if channel.wait() { Ok(()) } else { Err(Error::InitDied) }
     }
 }
 
-/// `TSYNC` is left out: the process has one thread. Notification needs a listener, which `compile` refuses.
-fn flags(profile: &LinuxSeccomp) -> u64 {
+fn instructions(profile: &LinuxSeccomp, cache: Option<&Path>) -> Result<Vec<Instruction>> {
+    let Some(directory) = cache else { return compile::compile(profile) };
+    let file = directory.join(cache::file_name(profile)?);
+    if let Some(instructions) = cache::read(&file) {
+        return Ok(instructions);
+    }
+    let instructions = compile::compile(profile)?;
+    cache::write(&file, &instructions)?;
+    Ok(instructions)
+}
+
+/// `TSYNC` is left out: the process has one thread. To wait killably is for those who wait for a listener.
+fn flags(profile: &LinuxSeccomp, listens: bool) -> u64 {
     profile.flags().iter().flatten().fold(0, |all, flag| {
         all | match flag {
             LinuxSeccompFilterFlag::SeccompFilterFlagLog => seccomp::flag::LOG,
             LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => seccomp::flag::SPEC_ALLOW,
+            LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv if listens => {
+                seccomp::flag::WAIT_KILLABLE_RECV
+            }
             _ => 0,
         }
     })

@@ -73,6 +73,8 @@ pub(super) fn exec(root: &Path, arguments: &Arguments) -> Result<u8> {
     let executed = crate::exec(ExecRequest {
         init_pid: container.document.pid,
         init_pidfd: None,
+        id: &container.document.id,
+        bundle: &container.document.bundle,
         spec,
         process,
         user: arguments.user.clone(),

@@ -14,6 +14,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 
 use super::streams;
 use super::users::{Databases, Identity};
+use crate::channel::Channel;
 use crate::error::{Error, Result};
 use crate::plan::process::{CapabilityPlan, LimitPlan, ProcessPlan};
 use crate::seccomp::Filter;
@@ -30,6 +31,7 @@ fn attribute(what: &str) -> impl Fn(Errno) -> Error {
 pub(crate) fn assume(
     plan: &ProcessPlan,
     filter: Option<&Filter>,
+    channel: &Channel,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<CString>> {
     let (identity, chosen) = resolve(plan)?;
@@ -43,7 +45,7 @@ pub(crate) fn assume(
     if plan.no_new_privileges {
         rustix::thread::set_no_new_privs(true).map_err(attribute("no-new-privileges"))?;
     } else if let Some(filter) = filter {
-        filter.load()?;
+        filter.load(channel)?;
     }
     let sets = plan.capabilities.map(|sets| match chosen {
         Chosen::ByName if identity.uid != 0 => sets.bounding_only(),

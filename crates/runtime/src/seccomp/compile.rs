@@ -58,9 +58,7 @@ fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<ScmpAction> 
         A::ScmpActTrace => ScmpAction::Trace(errno as u16),
         A::ScmpActLog => ScmpAction::Log,
         A::ScmpActAllow => ScmpAction::Allow,
-        A::ScmpActNotify => {
-            return Err(Error::SeccompProfile { reason: "SCMP_ACT_NOTIFY is not supported".into() });
-        }
+        A::ScmpActNotify => ScmpAction::Notify,
     })
 }
 
@@ -123,6 +121,12 @@ fn named(architecture: Arch) -> Option<ScmpArch> {
 
 /// Adds one rule for each name. Names that this libseccomp does not know are left to the default action.
 fn add(filter: &mut ScmpFilterContext, rule: &LinuxSyscall, default: ScmpAction) -> Result<()> {
+    use LinuxSeccompAction as A;
+    if rule.errno_ret().is_some() && !matches!(rule.action(), A::ScmpActErrno | A::ScmpActTrace) {
+        let names = rule.names().join(", ");
+        let reason = format!("rule for {names}: {} takes no errnoRet", rule.action());
+        return Err(Error::SeccompProfile { reason });
+    }
     let action = action(rule.action(), rule.errno_ret())?;
     if action == default {
         return Ok(());
@@ -306,7 +310,7 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         for json in [
-            r#"{"defaultAction":"SCMP_ACT_NOTIFY"}"#,
+            r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"SCMP_ACT_LOG","errnoRet":1}]}"#,
             r#"{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["read"],"action":"SCMP_ACT_ALLOW",
                 "args":[{"index":6,"value":1,"op":"SCMP_CMP_EQ"}]}]}"#,
         ] {

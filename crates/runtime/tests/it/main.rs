@@ -20,5 +20,6 @@ mod namespaces;
 mod overlay;
 mod pid_one;
 mod seccomp;
+mod seccomp_notify;
 mod terminal;
 mod unified;

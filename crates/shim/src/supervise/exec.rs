@@ -108,10 +108,13 @@ impl Supervisor {
         let spec = load_spec(&self.bundle)?;
         let seccomp_cache = self.config.seccomp_cache.clone();
         let groups = self.config.groups.clone();
+        let (id, bundle) = (self.config.id.clone(), self.bundle.clone());
         let running = self.running()?;
         Ok(barge_runtime::exec(ExecRequest {
             init_pid: running.pid,
             init_pidfd: Some(running.pidfd.as_fd()),
+            id: &id,
+            bundle: &bundle,
             spec: &spec,
             process,
             user,
