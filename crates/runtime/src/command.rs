@@ -150,7 +150,7 @@ fn report(line: &Line, error: &Error) {
     });
     // The log is for tools; people look at the terminal. With neither, the exit code has to do.
     if logged.is_none() || line.log_format == LogFormat::Text {
-        let _ = writeln!(std::io::stderr(), "barge runtime: {message}");
+        let _ = writeln!(std::io::stderr(), "barge runtime: error: {message}");
     }
 }
 

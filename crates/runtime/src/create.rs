@@ -41,14 +41,18 @@ pub struct Created {
 }
 
 impl Created {
-    /// Lets init run the program and waits until it does, or until it says why it can't (it is reaped then).
+    /// Lets init run the program and waits until it does, or until it says why it can't (it is reaped then). A
+    /// poststart hook that fails ends it too.
     pub fn start(&mut self) -> Result<()> {
         self.channel.go()?;
         started(&self.channel, &self.pidfd)?;
-        if let Some(hooks) = &self.hooks {
-            self.warnings.extend(hooks.poststart(self.pid));
-        }
-        Ok(())
+        let hooks = self.hooks.as_ref();
+        hooks.map_or(Ok(()), |hooks| hooks.poststart(self.pid)).inspect_err(|_| self.end())
+    }
+
+    fn end(&self) {
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL);
+        reap(&self.pidfd);
     }
 
     /// Takes the specification's poststop hooks, for the time when the container is gone. [`Created`] itself never

@@ -126,7 +126,7 @@ pub enum Error {
     CopyUp { target: PathBuf, source: Cause },
     #[error("mount destination {target:?} inside the rootfs: {source}")]
     MountTarget { target: PathBuf, source: Cause },
-    #[error("mount destination {target:?} must be an ordinary directory, not a symbolic link")]
+    #[error("filesystem {target:?} must be mounted on ordinary directory, not on a symbolic link")]
     MountTargetSymlink { target: PathBuf },
     #[error("root filesystem {path:?}: {source}")]
     RootFs { path: PathBuf, source: Cause },

@@ -4,7 +4,7 @@
 //! create   prestart, createRuntime   runtime's namespaces     init waits, its mounts are made
 //!          createContainer           container's namespaces   init, before pivot_root; working directory: the root
 //! start    startContainer            container's namespaces   init, as the user of the process, before its program
-//!          poststart                 runtime's namespaces     the program runs; a failure is a warning
+//!          poststart                 runtime's namespaces     the program runs; a failure stops it
 //! delete   poststop                  runtime's namespaces     nothing of the container is left; a failure is a warning
 //! ```
 //!
@@ -154,23 +154,20 @@ impl HooksPlan {
         self.run(point, Some(pid), None)
     }
 
-    /// Runs all hooks for a program that runs; what failed.
-    pub(crate) fn poststart(&self, pid: i32) -> Vec<String> {
-        self.run_all(Point::Poststart, Some(pid))
+    /// The hooks for a program that runs, up to the first failure, after which its caller stops it (runtime.md,
+    /// Lifecycle, step 9; older versions of the specification only warned).
+    pub(crate) fn poststart(&self, pid: i32) -> Result<()> {
+        self.run(Point::Poststart, Some(pid), Some(&self.bundle))
     }
 
     /// Runs all hooks for a container that is gone; what failed.
     pub(crate) fn poststop(&self) -> Vec<String> {
-        self.run_all(Point::Poststop, None)
+        let outcomes = self.each(Point::Poststop, None, Some(&self.bundle));
+        outcomes.filter_map(Result::err).map(|error| error.to_string()).collect()
     }
 
     fn run(&self, point: Point, pid: Option<i32>, directory: Option<&Path>) -> Result<()> {
         self.each(point, pid, directory).collect()
-    }
-
-    fn run_all(&self, point: Point, pid: Option<i32>) -> Vec<String> {
-        let outcomes = self.each(point, pid, Some(&self.bundle));
-        outcomes.filter_map(Result::err).map(|error| error.to_string()).collect()
     }
 
     fn each<'a>(

@@ -138,7 +138,13 @@ impl Plan {
                 .collect::<Result<_>>()?,
             devices: linux.devices().iter().flatten().map(device).collect::<Result<_>>()?,
             masked: absolute("linux.maskedPaths", linux.masked_paths().as_deref())?,
-            read_only: absolute("linux.readonlyPaths", linux.readonly_paths().as_deref())?,
+            // A relative one starts at the root, as it does for runc.
+            read_only: linux
+                .readonly_paths()
+                .iter()
+                .flatten()
+                .map(|path| Path::new("/").join(path))
+                .collect(),
             sysctls: sysctl::of(linux)?,
             hostname: spec.hostname().clone().filter(|name| !name.is_empty()),
             domainname: spec.domainname().clone().filter(|name| !name.is_empty()),

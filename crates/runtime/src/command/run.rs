@@ -32,11 +32,8 @@ pub(super) fn run(root: &Path, arguments: &Arguments) -> Result<u8> {
         }),
         _ => Ok(console),
     };
-    let known = created.warnings.len();
     let started = kept.and_then(|console| created.start().map(|()| console));
     let console = started.inspect_err(|_| create::discard(&container, &created))?;
-    // What came after creation: its poststart hooks.
-    created.warnings.iter().skip(known).for_each(|failure| super::warn(failure));
     if arguments.detach {
         return Ok(0);
     }

@@ -7,9 +7,9 @@ use clap::Args;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::Signal;
 
 use super::state::{Container, FIFO, OUTCOME, Status};
-use super::warn;
 use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
 use crate::plan::invalid;
@@ -50,9 +50,16 @@ pub(super) fn start(root: &Path, arguments: &Arguments) -> Result<u8> {
         outcome.wait()?;
     }
     if let Some(hooks) = hooks {
-        hooks.poststart(container.document.pid).iter().for_each(|failure| warn(failure));
+        hooks.poststart(container.document.pid).inspect_err(|_| stop(&container))?;
     }
     Ok(0)
+}
+
+/// Ends a container whose start failed after its program began. What comes of it shows in its state.
+fn stop(container: &Container) {
+    let signal = Signal::KILL.as_raw();
+    let _ = container.cgroup().map(|cgroup| cgroup.signal_all(signal));
+    let _ = barge_sys::process::kill(container.document.pid, signal);
 }
 
 /// What init says of the start, if somebody has to know: nothing when its program runs.

@@ -40,7 +40,7 @@ pub(super) fn build(
     cgroups: &CgroupView<'_>,
     hooks: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
-    propagate("/", plan.root.propagation)?;
+    propagate("/", before_root(plan.root.propagation))?;
     let sources = Sources::open(&plan.mounts, opened)?;
     let root = match mounted {
         Some(root) => {
@@ -64,6 +64,14 @@ pub(super) fn build(
     }
     pivot(&root, plan.root.propagation)?;
     finish_root(plan)
+}
+
+/// What holds until the root is in place. An unbindable root could not be cloned; it becomes so at the end.
+fn before_root(wanted: Propagation) -> Propagation {
+    match wanted.kind {
+        flag::UNBINDABLE => Propagation { kind: flag::PRIVATE, ..wanted },
+        _ => wanted,
+    }
 }
 
 fn propagate(path: &str, propagation: Propagation) -> Result<()> {

@@ -95,7 +95,9 @@ fn resolve(plan: &ProcessPlan) -> Result<(Identity, Chosen)> {
     }
     let named: Vec<u32> =
         plan.user.more_groups.iter().map(|group| databases.group(group)).collect::<Result<_>>()?;
-    for group in plan.user.groups.iter().copied().chain(named) {
+    // Those of the specification are taken as they are, each as often as it is named.
+    identity.groups.extend(&plan.user.groups);
+    for group in named {
         if !identity.groups.contains(&group) {
             identity.groups.push(group);
         }

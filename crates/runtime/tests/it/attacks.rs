@@ -38,7 +38,7 @@ fn proc_must_be_an_ordinary_directory() {
         fs::remove_dir(bundle.rootfs().join(kind)).unwrap();
         symlink("/etc", bundle.rootfs().join(kind)).unwrap();
         let error = bundle.run().bad();
-        assert!(error.contains("must be an ordinary directory"), "{error}");
+        assert!(error.contains("must be mounted on ordinary directory"), "{error}");
     }
 }
 

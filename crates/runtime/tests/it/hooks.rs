@@ -271,22 +271,32 @@ fn a_failed_hook_of_start_stops_the_container() {
 }
 
 #[test]
-fn a_failed_poststart_or_poststop_hook_is_a_warning() {
+fn a_failed_poststart_hook_stops_the_container() {
+    let bundle = Bundle::shell("sleep 1000");
+    let (skipped, after) = (hook(&say(&bundle, "second")), hook(&say(&bundle, "poststop")));
+    let bundle = bundle
+        .set("/hooks/poststart", json!([hook("exit 3"), skipped]))
+        .set("/hooks/poststop", json!([after]));
+    assert!(create(&bundle).0, "{}", bundle.output());
+    let error = bundle.command(&["start", &bundle.id]).bad();
+    assert!(error.contains("error running poststart hook #0: exit status 3"), "{error}");
+    await_stop(&bundle);
+    bundle.command(&["delete", &bundle.id]).good();
+    assert_eq!(words(&bundle), "poststop");
+    assert!(bundle.run().bad().contains("poststart hook #0"));
+    assert!(is_gone(&bundle));
+    assert_eq!(words(&bundle), "poststop poststop");
+}
+
+#[test]
+fn a_failed_poststop_hook_is_a_warning() {
     let bundle = Bundle::shell("exit 4");
-    let mut bundle = bundle.set("/hooks", json!({}));
-    for point in ["poststart", "poststop"] {
-        let list = json!([hook("exit 3"), hook(&say(&bundle, point))]);
-        bundle = bundle.set(&format!("/hooks/{point}"), list);
-    }
+    let list = json!([hook("exit 3"), hook(&say(&bundle, "second"))]);
+    let bundle = bundle.set("/hooks/poststop", list);
     let outcome = bundle.run();
     assert_eq!(outcome.code, 4, "{outcome:?}");
-    for point in ["poststart", "poststop"] {
-        assert!(
-            outcome.stderr.contains(&format!("error running {point} hook #0: exit status 3")),
-            "{outcome:?}"
-        );
-    }
-    assert_eq!(words(&bundle), "poststart poststop");
+    assert!(outcome.stderr.contains("error running poststop hook #0: exit status 3"), "{outcome:?}");
+    assert_eq!(words(&bundle), "second");
     assert!(is_gone(&bundle));
 }
 
@@ -315,11 +325,11 @@ fn what_hooks_print_neither_blocks_nor_shows() {
     let bundle = Bundle::shell("echo program");
     let noise = "i=0; while [ $i -lt 40 ]; do printf '%8192d' 1; printf '%8192d' 1 >&2; i=$((i+1)); done";
     let silent = hook(noise);
-    let mut failing = hook(&format!("printf 'bad\\033[2J\\n'  >&2; {noise}; exit 1"));
+    let failing = hook(&format!("printf 'bad\\033[2J\\n'  >&2; {noise}; exit 1"));
     let bundle =
-        bundle.set("/hooks/createRuntime", json!([silent])).set("/hooks/poststart", json!([failing.take()]));
+        bundle.set("/hooks/createRuntime", json!([silent])).set("/hooks/poststart", json!([failing]));
     let outcome = bundle.run();
-    assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "program\n"));
+    assert_eq!(outcome.code, 1);
     assert!(outcome.stderr.contains("stderr: bad [2J"), "{:?}", outcome.stderr);
     assert!(outcome.stderr.len() < 4096 && !outcome.stderr.contains('\u{1b}'));
 }

@@ -87,3 +87,103 @@ fn bad_ids_and_flags_are_refused() {
     assert!(bundle.command(&["no-such-verb"]).bad().contains("no-such-verb"));
     assert!(bundle.command(&["--systemd-cgroup", "state", "x"]).bad().contains("not supported"));
 }
+
+fn state(bundle: &Bundle) -> Value {
+    serde_json::from_str(&bundle.command(&["state", &bundle.id]).good()).unwrap()
+}
+
+#[test]
+fn the_state_tells_version_bundle_annotations_and_a_pid_while_there_is_a_process() {
+    let bundle = Bundle::shell("sleep 1000").set("/annotations", serde_json::json!({"a.key": "value"}));
+    assert!(create(&bundle).success());
+    for operation in [None, Some("start")] {
+        operation.into_iter().for_each(|verb| drop(bundle.command(&[verb, &bundle.id]).good()));
+        let told = state(&bundle);
+        assert_eq!(told["ociVersion"], bundle.spec["ociVersion"]);
+        assert_eq!(told["id"], bundle.id);
+        assert_eq!(told["bundle"], bundle.directory.to_str().unwrap());
+        assert_eq!(told["annotations"]["a.key"], "value");
+        let pid = told["pid"].as_i64().unwrap();
+        assert!(std::path::Path::new(&format!("/proc/{pid}")).exists(), "{told}");
+    }
+    bundle.command(&["kill", &bundle.id, "KILL"]).good();
+    await_status(&bundle, "stopped");
+    assert_eq!(state(&bundle)["pid"], 0);
+}
+
+#[test]
+fn a_created_container_can_be_killed() {
+    let bundle = Bundle::shell("echo never");
+    assert!(create(&bundle).success());
+    bundle.command(&["kill", &bundle.id, "KILL"]).good();
+    await_status(&bundle, "stopped");
+    assert!(bundle.command(&["start", &bundle.id]).bad().contains("is stopped"));
+    assert_eq!(bundle.output(), "");
+    bundle.command(&["delete", &bundle.id]).good();
+}
+
+#[test]
+fn later_changes_of_the_configuration_have_no_effect() {
+    let mut bundle = Bundle::shell("echo first");
+    assert!(create(&bundle).success());
+    bundle = bundle.set("/process/args", serde_json::json!(["echo", "second"]));
+    bundle.write();
+    bundle.command(&["start", &bundle.id]).good();
+    await_status(&bundle, "stopped");
+    assert_eq!(bundle.output(), "first\n");
+}
+
+#[test]
+fn a_container_without_a_process_is_created_and_not_started() {
+    let bundle = Bundle::shell("true").set("/process", Value::Null);
+    assert!(create(&bundle).success(), "{}", bundle.output());
+    assert_eq!(status(&bundle), "created");
+    assert!(bundle.command(&["start", &bundle.id]).bad().contains("process: is missing"));
+    assert_eq!(status(&bundle), "created");
+    bundle.command(&["delete", &bundle.id]).good();
+    assert!(!bundle.cgroup("pids").exists());
+}
+
+#[test]
+fn unknown_properties_and_annotations_are_ignored() {
+    let bundle = Bundle::shell("echo good")
+        .set("/unknown", serde_json::json!({"a": [1]}))
+        .set("/linux/unknown", serde_json::json!(true))
+        .set("/process/unknown", serde_json::json!("x"))
+        .set("/annotations", serde_json::json!({"org.example.unknown": ""}));
+    assert_eq!(bundle.run().good(), "good\n");
+}
+
+#[test]
+fn invalid_configurations_are_refused_and_leave_nothing() {
+    for (pointer, value, reason) in [
+        ("/ociVersion", serde_json::json!("2.0.0"), "ociVersion"),
+        ("/ociVersion", serde_json::json!("one"), "ociVersion"),
+        ("/process/cwd", serde_json::json!("relative"), "process.cwd"),
+        ("/process/args", serde_json::json!([]), "process.args"),
+        ("/root", Value::Null, "root"),
+        ("/root/path", serde_json::json!("nowhere"), "nowhere"),
+        ("/process", serde_json::json!("text"), "config.json"),
+    ] {
+        let bundle = Bundle::shell("true").set(pointer, value);
+        assert!(!create(&bundle).success(), "{pointer}");
+        assert!(bundle.output().contains(reason), "{pointer}: {}", bundle.output());
+        assert!(bundle.command(&["state", &bundle.id]).bad().contains("does not exist"), "{pointer}");
+        assert!(!bundle.cgroup("pids").exists(), "{pointer}");
+    }
+    let bundle = Bundle::shell("true");
+    let nowhere = bundle.directory.join("nowhere");
+    let error = bundle.command(&["create", "--bundle", nowhere.to_str().unwrap(), &bundle.id]).bad();
+    assert!(error.contains("nowhere"), "{error}");
+}
+
+#[test]
+fn operations_on_no_container_and_without_an_id_are_errors() {
+    let bundle = Bundle::shell("true");
+    for verb in ["state", "start", "kill", "delete"] {
+        let error = bundle.command(&[verb, &bundle.id]).bad();
+        assert!(error.contains("error: container") && error.contains("does not exist"), "{verb}: {error}");
+        assert!(!bundle.command(&[verb]).bad().is_empty(), "{verb}");
+        assert!(!bundle.command(&[verb, ""]).bad().is_empty(), "{verb}");
+    }
+}

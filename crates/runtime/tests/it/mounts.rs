@@ -190,3 +190,18 @@ fn the_cgroup_view_shows_the_container() {
         assert!(text.contains(inside), "{text}");
     }
 }
+
+#[test]
+fn an_unbindable_root_can_be_entered() {
+    let bundle = Bundle::shell("grep -c unbindable /proc/self/mountinfo")
+        .set("/linux/rootfsPropagation", serde_json::json!("unbindable"));
+    let count: u32 = bundle.run().good().trim().parse().unwrap();
+    assert!(count > 0);
+}
+
+#[test]
+fn a_relative_read_only_path_starts_at_the_root() {
+    let bundle =
+        Bundle::shell("touch /tmp/new").set("/linux/readonlyPaths", serde_json::json!(["tmp", "nowhere"]));
+    assert!(bundle.run().bad().contains("Read-only"));
+}
