@@ -16,6 +16,7 @@ pub mod cgroup;
 mod channel;
 mod command;
 mod create;
+mod document;
 pub mod error;
 mod exec;
 mod hooks;

@@ -19,7 +19,7 @@ pub(crate) mod tuning;
 
 use std::path::{Path, PathBuf};
 
-use barge_oci::runtime_spec::{Linux, LinuxDevice, LinuxDeviceType, LinuxIdMapping, Spec};
+use barge_oci::runtime_spec::{Linux, LinuxDevice, LinuxDeviceType, LinuxIdMapping, Spec, User};
 use barge_sys::mount::flag;
 use barge_sys::namespace::kind;
 
@@ -95,6 +95,37 @@ pub(crate) fn invalid(field: &str, reason: impl Into<String>) -> Error {
     Error::InvalidSpec { field: field.into(), reason: reason.into() }
 }
 
+/// Ids that a new user namespace has no name for can't be taken on in it.
+fn check_ids(linux: &Linux, namespaces: &Namespaces, user: Option<&User>) -> Result<()> {
+    let uids = linux.uid_mappings().as_deref().unwrap_or_default();
+    let gids = linux.gid_mappings().as_deref().unwrap_or_default();
+    let mapped = !uids.is_empty() || !gids.is_empty();
+    if mapped && !namespaces.separate(kind::USER) {
+        let reason = "user namespace mappings specified, but user namespace isn't enabled in the config";
+        return Err(invalid("linux.uidMappings", reason));
+    }
+    if namespaces.new & kind::USER == 0 {
+        return Ok(());
+    }
+    for (field, map) in [("linux.uidMappings", uids), ("linux.gidMappings", gids)] {
+        if map.is_empty() {
+            return Err(invalid(field, "user namespaces enabled, but no mappings found"));
+        }
+    }
+    let Some(user) = user else { return Ok(()) };
+    let groups = user.additional_gids().iter().flatten().copied();
+    let wanted = [("process.user.uid", uids, user.uid()), ("process.user.gid", gids, user.gid())]
+        .into_iter()
+        .chain(groups.map(|group| ("process.user.additionalGids", gids, group)));
+    for (field, map, id) in wanted {
+        let has = |m: &LinuxIdMapping| id.checked_sub(m.container_id()).is_some_and(|at| at < m.size());
+        if !map.iter().any(has) {
+            return Err(invalid(field, format!("{id} is not mapped in the user namespace")));
+        }
+    }
+    Ok(())
+}
+
 impl IdMaps {
     pub(crate) fn of(uids: Option<&[LinuxIdMapping]>, gids: Option<&[LinuxIdMapping]>) -> Self {
         Self { uids: id_map(uids), gids: id_map(gids) }
@@ -126,8 +157,14 @@ impl Plan {
         let process = spec.process().as_ref().unwrap_or(&absent);
         let none = Linux::default();
         let linux = spec.linux().as_ref().unwrap_or(&none);
+        let namespaces = Namespaces::of(linux)?;
+        // A user by name has numbers only inside the container.
+        check_ids(linux, &namespaces, request.user.is_none().then_some(process.user()))?;
+        if linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
+            return Err(invalid("linux.netDevices", "moving network devices is not supported"));
+        }
         Ok(Self {
-            namespaces: Namespaces::of(linux)?,
+            namespaces,
             ids: IdMaps::of(linux.uid_mappings().as_deref(), linux.gid_mappings().as_deref()),
             root: root(request, linux)?,
             mounts: spec
@@ -274,5 +311,29 @@ mod tests {
         assert_eq!(cgroup_path(&spec, "id"), Path::new("/docker/x"));
         let spec: Spec = serde_json::from_str("{}").unwrap();
         assert_eq!(cgroup_path(&spec, "id"), Path::new("/barge/id"));
+    }
+
+    #[test]
+    fn ids_have_to_be_mapped_in_a_new_user_namespace() {
+        let map = r#"[{"containerID":0,"hostID":9,"size":10},{"containerID":50,"hostID":90,"size":1}]"#;
+        let cases = [
+            ("", "", r#"{"uid":0,"gid":0}"#, true),
+            ("", map, r#"{"uid":0,"gid":0}"#, false),
+            (r#",{"type":"user"}"#, "", r#"{"uid":0,"gid":0}"#, false),
+            (r#",{"type":"user"}"#, map, r#"{"uid":9,"gid":50,"additionalGids":[50,3]}"#, true),
+            (r#",{"type":"user"}"#, map, r#"{"uid":10,"gid":0}"#, false),
+            (r#",{"type":"user"}"#, map, r#"{"uid":0,"gid":49}"#, false),
+            (r#",{"type":"user"}"#, map, r#"{"uid":0,"gid":0,"additionalGids":[51]}"#, false),
+        ];
+        for (namespace, map, user, good) in cases {
+            let map = if map.is_empty() { "[]" } else { map };
+            let linux: Linux = serde_json::from_str(&format!(
+                r#"{{"namespaces":[{{"type":"mount"}}{namespace}],"uidMappings":{map},"gidMappings":{map}}}"#
+            ))
+            .unwrap();
+            let namespaces = Namespaces::of(&linux).unwrap();
+            let user: User = serde_json::from_str(user).unwrap();
+            assert_eq!(check_ids(&linux, &namespaces, Some(&user)).is_ok(), good, "{namespace} {user:?}");
+        }
     }
 }

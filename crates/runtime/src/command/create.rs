@@ -11,6 +11,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags};
 use super::state::{self, Container, FIFO, OUTCOME, new_document};
 use super::streams;
 use crate::create::Created;
+use crate::document;
 use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
 use crate::plan::cgroup_path;
@@ -140,8 +141,9 @@ fn load_spec(path: &Path) -> Result<Spec> {
         path: path.into(),
         source: error.into(),
     })?;
-    let spec: Spec = serde_json::from_slice(&text)
+    let (spec, warnings) = document::spec(&text)
         .map_err(|error| Error::Document { path: path.into(), reason: error.to_string() })?;
+    warnings.iter().for_each(|warning| super::warn(warning));
     plan::check_version(spec.version())?;
     Ok(spec)
 }

@@ -100,8 +100,10 @@ fn read_process(file: &Path) -> Result<Process> {
         path: file.into(),
         source: error.into(),
     })?;
-    serde_json::from_slice(&text)
-        .map_err(|error| Error::Document { path: file.into(), reason: error.to_string() })
+    let (process, warnings) = crate::document::process(&text)
+        .map_err(|error| Error::Document { path: file.into(), reason: error.to_string() })?;
+    warnings.iter().for_each(|warning| super::warn(warning));
+    Ok(process)
 }
 
 /// The container's own process with what the flags change.

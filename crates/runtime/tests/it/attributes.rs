@@ -103,3 +103,29 @@ fn labels_that_nothing_enforces_are_refused() {
         assert!(error.contains(&field) && error.contains("not supported"), "{error}");
     }
 }
+
+#[test]
+fn unknown_capabilities_are_a_warning() {
+    let names = json!(["CAP_CHOWN", "CAP_NO_SUCH"]);
+    let bundle = Bundle::shell("grep CapEff /proc/self/status")
+        .set("/process/capabilities", json!({"bounding": names, "effective": names, "permitted": names}));
+    let outcome = bundle.run();
+    assert!(
+        outcome.stderr.contains("ignoring unknown or unavailable capabilities: [CAP_NO_SUCH]"),
+        "{outcome:?}"
+    );
+    assert_eq!(outcome.good(), "CapEff:\t0000000000000001\n");
+}
+
+#[test]
+fn what_can_not_be_honoured_names_its_field() {
+    let cases = [
+        ("/linux/netDevices", json!({"no-such-link": {}}), "linux.netDevices"),
+        ("/linux/uidMappings", json!([{"containerID": 0, "hostID": 1, "size": 1}]), "linux.uidMappings"),
+        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 8}), "process.ioPriority"),
+    ];
+    for (pointer, value, field) in cases {
+        let error = Bundle::shell("true").set(pointer, value).run().bad();
+        assert!(error.contains(field), "{error}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Specifications as text, with what the types of the `oci-spec` crate can't read set right first.
+//!
+//! Only a text that does not parse as it is gets a second look, so that the usual one costs nothing more:
+//! a capability that the crate does not know makes it refuse the whole document, where runc warns and goes on; it
+//! misspells `SCHED_FLAG_DL_OVERRUN`; and it takes no empty list of processors, which the specification allows.
+
+use barge_oci::runtime_spec::{Capability, LinuxSchedulerFlag, Process, Spec};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A parsed document, and what was left out of it, in words for its owner.
+type Parsed<T> = Result<(T, Vec<String>), serde_json::Error>;
+
+/// Reads a `config.json`.
+pub(crate) fn spec(text: &[u8]) -> Parsed<Spec> {
+    parse(text, |value| value.get_mut("process"))
+}
+
+/// Reads the process of an `exec`.
+pub(crate) fn process(text: &[u8]) -> Parsed<Process> {
+    parse(text, |value| Some(value))
+}
+
+fn parse<T: DeserializeOwned>(
+    text: &[u8],
+    process: impl FnOnce(&mut Value) -> Option<&mut Value>,
+) -> Parsed<T> {
+    let first = match serde_json::from_slice(text) {
+        Ok(parsed) => return Ok((parsed, Vec::new())),
+        Err(error) => error,
+    };
+    // What is no JSON at all, or is wrong elsewhere, keeps the first error: it has line and column.
+    let Ok(mut value) = serde_json::from_slice::<Value>(text) else { return Err(first) };
+    let warnings = process(&mut value).map(repair).unwrap_or_default();
+    match serde_json::from_value(value) {
+        Ok(parsed) => Ok((parsed, warnings)),
+        Err(_) => Err(first),
+    }
+}
+
+fn repair(process: &mut Value) -> Vec<String> {
+    let mut unknown: Vec<String> = Vec::new();
+    for set in process.get_mut("capabilities").and_then(Value::as_object_mut).into_iter().flatten() {
+        let Some(names) = set.1.as_array_mut() else { continue };
+        names.retain(|name| {
+            let known = serde_json::from_value::<Capability>(name.clone()).is_ok();
+            if let (false, Some(name)) = (known, name.as_str())
+                && !unknown.iter().any(|seen| seen == name)
+            {
+                unknown.push(name.to_owned());
+            }
+            known || !name.is_string()
+        });
+    }
+    if let Some(flags) = process.pointer_mut("/scheduler/flags").and_then(Value::as_array_mut) {
+        for flag in flags.iter_mut().filter(|flag| *flag == "SCHED_FLAG_DL_OVERRUN") {
+            *flag = serde_json::to_value(LinuxSchedulerFlag::SchedFlagDLOverrun).unwrap_or_default();
+        }
+    }
+    if let Some(affinity) = process.get_mut("execCPUAffinity").and_then(Value::as_object_mut) {
+        affinity.retain(|_, list| list != "");
+    }
+    match unknown.is_empty() {
+        true => Vec::new(),
+        false => vec![format!("ignoring unknown or unavailable capabilities: [{}]", unknown.join(" "))],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_types_can_not_read_is_set_right() {
+        let text = br#"{"user":{"uid":0,"gid":0},"args":["a"],"cwd":"/",
+            "capabilities":{"bounding":["CAP_CHOWN","CAP_NO_SUCH"],"effective":["CAP_NO_SUCH"]},
+            "scheduler":{"policy":"SCHED_DEADLINE","flags":["SCHED_FLAG_DL_OVERRUN"]},
+            "execCPUAffinity":{"initial":"","final":"0"}}"#;
+        let (process, warnings) = process(text).unwrap();
+        assert_eq!(warnings, ["ignoring unknown or unavailable capabilities: [CAP_NO_SUCH]"]);
+        let sets = process.capabilities().clone().unwrap();
+        assert_eq!(sets.bounding().clone().unwrap().len(), 1);
+        assert!(sets.effective().clone().unwrap().is_empty());
+        let flags = process.scheduler().clone().unwrap().flags().clone().unwrap();
+        assert_eq!(flags, [LinuxSchedulerFlag::SchedFlagDLOverrun]);
+        let affinity = process.exec_cpu_affinity().clone().unwrap();
+        assert_eq!(
+            (affinity.initial().as_deref(), affinity.cpu_affinity_final().as_deref()),
+            (None, Some("0"))
+        );
+    }
+
+    #[test]
+    fn other_mistakes_stay_errors() {
+        for text in ["{", r#"{"ociVersion":7}"#, r#"{"ociVersion":"1.0.0","process":{"args":7}}"#] {
+            assert!(spec(text.as_bytes()).is_err(), "{text}");
+        }
+        let (_, warnings) = spec(br#"{"ociVersion":"1.0.0"}"#).unwrap();
+        assert!(warnings.is_empty());
+    }
+}
