@@ -10,14 +10,18 @@
 
 mod create;
 mod delete;
+mod events;
 mod exec;
 mod features;
 mod kill;
 mod list;
+mod pause;
+mod ps;
 mod run;
 mod start;
 mod state;
 mod streams;
+mod update;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -77,6 +81,16 @@ enum Verb {
     List(list::Arguments),
     /// Print what this runtime can do as JSON
     Features,
+    /// Stop all processes of a container where they are
+    Pause(pause::Arguments),
+    /// Let the processes of a paused container go on
+    Resume(pause::Arguments),
+    /// Change a container's limits
+    Update(update::Arguments),
+    /// Print what a container uses, and each want of memory
+    Events(events::Arguments),
+    /// Show the processes of a container
+    Ps(ps::Arguments),
 }
 
 /// Runs one command.
@@ -113,6 +127,11 @@ fn dispatch(line: &Line) -> Result<u8> {
         Verb::Exec(arguments) => sealed().and_then(|()| exec::exec(root, arguments)),
         Verb::List(arguments) => list::list(root, arguments),
         Verb::Features => features::print(),
+        Verb::Pause(arguments) => pause::pause(root, arguments),
+        Verb::Resume(arguments) => pause::resume(root, arguments),
+        Verb::Update(arguments) => update::update(root, arguments),
+        Verb::Events(arguments) => events::events(root, arguments),
+        Verb::Ps(arguments) => ps::ps(root, arguments),
     }
 }
 

@@ -42,6 +42,9 @@ pub(super) struct Arguments {
     /// Forbid gaining privileges
     #[arg(long)]
     no_new_privs: bool,
+    /// Allow a paused container; the process stands still until it is resumed
+    #[arg(long)]
+    ignore_paused: bool,
     /// Container
     id: String,
     /// Program and arguments
@@ -53,6 +56,11 @@ pub(super) fn exec(root: &Path, arguments: &Arguments) -> Result<u8> {
     let container = Container::load(root, &arguments.id)?;
     match container.status() {
         Status::Running | Status::Created => {}
+        Status::Paused if arguments.ignore_paused => {}
+        Status::Paused => {
+            let reason = "cannot exec in a paused container (use --ignore-paused to override)";
+            return Err(Error::Usage { reason: reason.into() });
+        }
         other => return Err(container.wrong(other, "exec")),
     }
     let spec = &container.document.spec;

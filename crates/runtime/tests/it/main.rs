@@ -14,6 +14,7 @@ mod exec;
 mod hooks;
 mod identity;
 mod lifecycle;
+mod limits;
 mod mount_options;
 mod mounts;
 mod namespaces;

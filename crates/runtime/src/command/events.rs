@@ -1,0 +1,160 @@
+//! `events`: what a container uses, again and again, and each want of memory, one JSON object a line.
+//!
+//! Names and nesting are runc's. What this runtime does not read (network, block devices one by one) is left empty.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde_json::{Value, json};
+
+use super::print;
+use super::state::{Container, Status};
+use crate::cgroup::Stats;
+use crate::error::{Error, Result};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Time between two readings, such as 5s or 1m30s
+    #[arg(long, default_value = "5s", value_parser = interval)]
+    interval: Duration,
+    /// Print one reading and end
+    #[arg(long)]
+    stats: bool,
+    /// Container
+    id: String,
+}
+
+pub(super) fn events(root: &Path, arguments: &Arguments) -> Result<u8> {
+    let container = Container::load(root, &arguments.id)?;
+    if container.status() == Status::Stopped {
+        return Err(Error::Usage { reason: format!("container with id {} is not running", arguments.id) });
+    }
+    if arguments.stats {
+        print(&reading(&container)?)?;
+        return Ok(0);
+    }
+    follow(&container, arguments.interval)
+}
+
+fn reading(container: &Container) -> Result<String> {
+    let data = document(&container.cgroup()?.stats());
+    Ok(json!({"type": "stats", "id": container.document.id, "data": data}).to_string())
+}
+
+/// Ends with the container.
+fn follow(container: &Container, interval: Duration) -> Result<u8> {
+    let failed = |operation: &'static str| {
+        move |errno: rustix::io::Errno| Error::File {
+            operation: operation.into(),
+            path: "events".into(),
+            source: errno.into(),
+        }
+    };
+    let Some(pid) = Pid::from_raw(container.document.pid) else { return Ok(0) };
+    let process = match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(rustix::io::Errno::SRCH) => return Ok(0),
+        opened => opened.map_err(failed("watch the process of"))?,
+    };
+    let mut memory = container.cgroup()?.watch_oom()?;
+    let mut next = Instant::now() + interval;
+    // Asked after the descriptor was opened: it is that of this container.
+    while container.status() != Status::Stopped {
+        let left = next.saturating_duration_since(Instant::now());
+        let mut watched = vec![PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)];
+        watched.extend(memory.as_ref().map(|m| PollFd::from_borrowed_fd(m.as_fd(), PollFlags::IN)));
+        match poll(&mut watched, Timespec::try_from(left).ok().as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(failed("wait for")(errno)),
+        }
+        if memory.as_mut().is_some_and(crate::cgroup::OomWatch::happened) {
+            print(&json!({"type": "oom", "id": container.document.id}).to_string())?;
+        }
+        if Instant::now() >= next {
+            print(&reading(container)?)?;
+            next = Instant::now() + interval;
+        }
+    }
+    Ok(0)
+}
+
+fn document(stats: &Stats) -> Value {
+    json!({
+        "cpu": {
+            "usage": {"total": stats.cpu_total, "kernel": stats.cpu_system, "user": stats.cpu_user},
+            "throttling": {
+                "periods": stats.periods,
+                "throttledPeriods": stats.throttled_periods,
+                "throttledTime": stats.throttled_time
+            }
+        },
+        "cpuset": {},
+        "memory": {
+            "usage": {
+                "limit": stats.memory_limit,
+                "usage": stats.memory_usage,
+                "max": stats.memory_peak,
+                "failcnt": stats.memory_failures
+            },
+            "raw": {"inactive_file": stats.memory_inactive_file}
+        },
+        "pids": {"current": stats.pids, "limit": stats.pids_limit},
+        "blkio": {},
+        "hugetlb": {},
+        "intel_rdt": {},
+        "network_interfaces": null
+    })
+}
+
+/// A duration as Go writes it: numbers with units, one after the other.
+fn interval(text: &str) -> std::result::Result<Duration, String> {
+    const WRONG: &str = "duration interval must be greater than 0";
+    let mut total = 0f64;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or("missing unit in duration")?;
+        let number: f64 = rest[..end].parse().map_err(|_| WRONG)?;
+        let after = &rest[end..];
+        let end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        total += number
+            * match &after[..end] {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" | "µs" => 1e-6,
+                "ns" => 1e-9,
+                unit => return Err(format!("unknown unit {unit:?} in duration")),
+            };
+        rest = &after[end..];
+    }
+    match Duration::try_from_secs_f64(total) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(WRONG.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_gos_durations() {
+        for (text, expected) in [
+            ("5s", Some(5000)),
+            ("1m30s", Some(90_000)),
+            ("1.5s", Some(1500)),
+            ("100ms", Some(100)),
+            ("0s", None),
+            ("-1s", None),
+            ("5", None),
+            ("5 parsecs", None),
+            ("", None),
+        ] {
+            assert_eq!(interval(text).ok(), expected.map(Duration::from_millis), "{text}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The verbs `update`, `pause`, `resume`, `events` and `ps`, on hosts of either version.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::bundle::Bundle;
+
+/// A limit as the kernel has it: the file's name in version 1 with its controller, and that in version 2.
+fn limit(bundle: &Bundle, v1: (&str, &str), v2: &str) -> String {
+    let legacy = bundle.cgroup(v1.0).join(v1.1);
+    fs::read_to_string(&legacy)
+        .or_else(|_| fs::read_to_string(bundle.cgroup("").join(v2)))
+        .unwrap()
+        .trim()
+        .into()
+}
+
+const MEMORY: (&str, &str) = ("memory", "memory.limit_in_bytes");
+
+#[test]
+fn update_changes_what_is_named_and_nothing_else() {
+    let bundle = Bundle::shell("sleep 1000").set(
+        "/linux/resources",
+        json!({"memory": {"limit": 67108864, "swap": 67108864}, "pids": {"limit": 40}}),
+    );
+    bundle.start();
+    let update = |flags: &[&str]| {
+        let all: Vec<&str> = ["update"].iter().chain(flags).chain([&bundle.id.as_str()]).copied().collect();
+        bundle.command(&all)
+    };
+    let memory = || limit(&bundle, MEMORY, "memory.max");
+    let pids = || limit(&bundle, ("pids", "pids.max"), "pids.max");
+    update(&["--memory", "128m", "--memory-swap", "256MiB"]).good();
+    assert_eq!((memory(), pids()), ("134217728".into(), "40".into()));
+    update(&["--pids-limit", "20"]).good();
+    assert_eq!((memory(), pids()), ("134217728".into(), "20".into()));
+    // The memory limit that goes with the new swap limit is the one of the first update.
+    update(&["--memory-swap", "512m"]).good();
+    assert_eq!(memory(), "134217728");
+    let file = bundle.directory.join("resources.json");
+    fs::write(&file, r#"{"memory": {"limit": 33554432, "swap": 33554432}, "pids": {"limit": -1}}"#).unwrap();
+    update(&["--resources", file.to_str().unwrap(), "--pids-limit", "7"]).good();
+    assert_eq!((memory(), pids()), ("33554432".into(), "max".into()), "flags are ignored beside a file");
+    assert!(update(&["--memory", "much"]).bad().contains("invalid value for memory"));
+    bundle.command(&["delete", "--force", &bundle.id]).good();
+    assert!(update(&["--pids-limit", "20"]).bad().contains("does not exist"));
+}
+
+#[test]
+fn update_reads_standard_input() {
+    let bundle = Bundle::shell("sleep 1000");
+    bundle.start();
+    let mut command = bundle.runtime(&["update", "-r", "-", &bundle.id]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(br#"{"pids": {"limit": 33}}"#).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(limit(&bundle, ("pids", "pids.max"), "pids.max"), "33");
+}
+
+#[test]
+fn a_container_is_paused_and_resumed() {
+    let bundle = Bundle::shell("sleep 1000");
+    bundle.start();
+    let command = |verb: &str| bundle.command(&[verb, &bundle.id]);
+    assert!(command("resume").bad().contains("container not paused"));
+    command("pause").good();
+    assert!(command("state").good().contains(r#""status": "paused""#));
+    assert!(bundle.command(&["list"]).good().contains("paused"));
+    assert!(command("pause").bad().contains("container not running"));
+    let refused = bundle.exec(&["true"]).bad();
+    assert!(
+        refused.contains("cannot exec in a paused container (use --ignore-paused to override)"),
+        "{refused}"
+    );
+    command("resume").good();
+    assert!(command("state").good().contains(r#""status": "running""#));
+    assert_eq!(bundle.exec(&["echo", "up"]).good(), "up\n");
+    command("pause").good();
+    bundle.command(&["delete", "--force", &bundle.id]).good();
+    assert!(command("pause").bad().contains("does not exist"));
+}
+
+#[test]
+fn ps_shows_the_containers_processes() {
+    let bundle = Bundle::shell("sleep 1000");
+    let pid = bundle.start();
+    let pids: Vec<i32> =
+        serde_json::from_str(&bundle.command(&["ps", "-f", "json", &bundle.id]).good()).unwrap();
+    assert!(pids.contains(&pid), "{pids:?}");
+    if !Command::new("ps").arg("-ef").output().is_ok_and(|output| output.status.success()) {
+        let _ = writeln!(std::io::stderr(), "skipped: tables need the ps of procps");
+        return;
+    }
+    for options in [&[][..], &["-e", "-o", "pid,comm"]] {
+        let all: Vec<&str> = ["ps", &bundle.id].iter().chain(options).copied().collect();
+        let table = bundle.command(&all).good();
+        assert!(table.lines().next().unwrap().contains("PID"), "{table}");
+        assert_eq!(table.lines().count(), pids.len() + 1, "{table}");
+        assert!(table.contains(&pid.to_string()), "{table}");
+    }
+}
+
+#[test]
+fn events_tell_the_use_and_the_want_of_memory() {
+    let bundle = Bundle::shell("until test -e /go; do sleep 0.1; done; tail -c 200m /dev/zero; sleep 1000")
+        .set("/linux/resources/memory", json!({"limit": 16777216, "swap": 16777216}));
+    bundle.start();
+    let once: Value =
+        serde_json::from_str(&bundle.command(&["events", "--stats", &bundle.id]).good()).unwrap();
+    assert_eq!((&once["type"], &once["id"]), (&json!("stats"), &json!(bundle.id)));
+    assert_eq!(once["data"]["memory"]["usage"]["limit"], 16777216);
+    assert!(once["data"]["pids"]["current"].as_u64().unwrap() >= 1, "{once}");
+    let mut command = bundle.runtime(&["events", "--interval", "50ms", &bundle.id]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    // It watches before it prints.
+    assert!(lines.next().unwrap().contains(r#""type":"stats""#));
+    fs::write(bundle.rootfs().join("go"), "").unwrap();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let told =
+        lines.by_ref().take_while(|_| Instant::now() < deadline).any(|line| line.contains(r#""type":"oom""#));
+    bundle.command(&["kill", &bundle.id, "KILL"]).good();
+    lines.for_each(drop);
+    assert!(child.wait().unwrap().success(), "it ends with the container");
+    assert!(told);
+    assert!(bundle.command(&["events", &bundle.id]).bad().contains("is not running"));
+    assert!(bundle.command(&["events", "--interval", "0s", &bundle.id]).bad().contains("greater than 0"));
+}
