@@ -162,7 +162,7 @@ fn set_clocks(offsets: &str) -> Result<()> {
 
 /// Makes the container's init.
 pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<Created> {
-    let Prepared { plan, root, layout, cgroup, entry, filter, mut joins } = prepared;
+    let Prepared { plan, root, layout, cgroup, entry, filter, mut joins, preserved } = prepared;
     plan.check_separate(inputs.netns.is_some())?;
     let mut new = plan.namespaces.new;
     if let Some(netns) = inputs.netns {
@@ -197,6 +197,7 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
                 stdio: inputs.stdio,
                 channel: theirs,
                 gate,
+                preserved,
             };
             init_main(init)
         }

@@ -192,6 +192,9 @@ impl Joiner<'_> {
         }
         streams::connect(stdio, self.plan.terminal_size, Console::Leave, channel)?;
         let plan = self.plan;
-        init::finish(&Ending { plan, filter, channel, gate: &Gate::Channel, hooks: None }, warnings)
+        init::finish(
+            &Ending { plan, filter, channel, gate: &Gate::Channel, hooks: None, preserved: 0 },
+            warnings,
+        )
     }
 }

@@ -63,6 +63,8 @@ pub(crate) struct Init<'a> {
     pub(crate) stdio: Stdio,
     pub(crate) channel: Channel,
     pub(crate) gate: Gate,
+    /// As [`Ending::preserved`].
+    pub(crate) preserved: u16,
 }
 
 /// What init waits for before it runs its program.
@@ -159,13 +161,15 @@ pub(crate) struct Ending<'a> {
     pub(crate) channel: &'a Channel,
     pub(crate) gate: &'a Gate,
     pub(crate) hooks: Option<&'a HooksPlan>,
+    /// How many descriptors above standard error the program inherits.
+    pub(crate) preserved: u16,
 }
 
 /// The last steps: tells the parent that all is ready, waits for its word, and runs the program.
 pub(crate) fn finish(ending: &Ending<'_>, mut warnings: Vec<String>) -> Result<Infallible> {
     let Ending { plan, filter, channel, gate, .. } = *ending;
     // While no filter can refuse it. All that is opened from here on closes by itself.
-    close_on_exec_from(3).map_err(attribute("descriptors"))?;
+    close_on_exec_from(3 + i32::from(ending.preserved)).map_err(attribute("descriptors"))?;
     let environment = identity::assume(plan, filter, channel, &mut warnings)?;
     let file = match plan.arguments.first() {
         Some(name) => program::find(name, &environment)?,
@@ -250,6 +254,7 @@ impl Init<'_> {
             channel: &self.channel,
             gate: &self.gate,
             hooks: self.plan.hooks.as_ref(),
+            preserved: self.preserved,
         };
         finish(&ending, warnings)
     }

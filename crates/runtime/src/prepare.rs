@@ -28,6 +28,8 @@ pub struct Prepared {
     pub(crate) entry: Entry,
     pub(crate) filter: Option<Filter>,
     pub(crate) joins: Vec<(u64, OwnedFd)>,
+    /// How many descriptors above standard error the program inherits from the caller.
+    pub(crate) preserved: u16,
 }
 
 /// A cgroup that is removed unless somebody takes it over.
@@ -71,7 +73,7 @@ impl Prepared {
             Some(cgroup) => cgroup.entry()?,
             None => return Err(Error::CgroupUnsupported { reason: "the cgroup is gone".into() }),
         };
-        Ok(Self { plan, root, layout, cgroup, entry, filter, joins })
+        Ok(Self { plan, root, layout, cgroup, entry, filter, joins, preserved: 0 })
     }
 
     /// Clones the container's init and waits until it has everything but its program running.

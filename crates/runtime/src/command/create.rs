@@ -37,6 +37,9 @@ pub(super) struct Arguments {
     /// Accepted for compatibility
     #[arg(long, hide = true)]
     no_new_keyring: bool,
+    /// How many descriptors above 2 the program inherits
+    #[arg(long, default_value_t = 0)]
+    preserve_fds: u16,
     /// Container
     pub(super) id: String,
 }
@@ -95,7 +98,8 @@ fn make_in(
         groups: Vec::new(),
         seccomp_cache: directory.parent().map(|root| root.join(".seccomp")),
     };
-    let prepared = Prepared::new(request)?;
+    let mut prepared = Prepared::new(request)?;
+    prepared.preserved = arguments.preserve_fds;
     let stdio = if terminal { Stdio::Terminal { size: None } } else { streams::own()? };
     let inputs = Inputs { stdio, netns: None };
     let created = match start {

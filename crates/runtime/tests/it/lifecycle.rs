@@ -187,3 +187,20 @@ fn operations_on_no_container_and_without_an_id_are_errors() {
         assert!(!bundle.command(&[verb, ""]).bad().is_empty(), "{verb}");
     }
 }
+
+#[test]
+fn only_descriptors_that_are_preserved_reach_the_program() {
+    let bundle =
+        Bundle::shell("cd /proc/self/fd; for fd in 3 4 5; do test -e $fd && echo $fd; done; cat <&3; true");
+    bundle.write();
+    for (preserved, expected) in [("1", "3\ngiven\n"), ("2", "3\n4\ngiven\n")] {
+        let mut command = std::process::Command::new("sh");
+        let script = "exec 3<<E 4</dev/null 5</dev/null\ngiven\nE\nexec \"$@\"";
+        command.args(["-c", script, "sh"]).arg(crate::bundle::program());
+        command.arg("--root").arg(bundle.directory.join("state"));
+        command.args(["run", "--preserve-fds", preserved, "--bundle"]).arg(&bundle.directory).arg(&bundle.id);
+        let outcome =
+            crate::bundle::Outcome::of(command.stdin(std::process::Stdio::null()).output().unwrap());
+        assert_eq!(outcome.good(), expected);
+    }
+}
