@@ -54,6 +54,7 @@ pub(super) fn for_v1(resources: &LinuxResources) -> Result<Vec<Setting>> {
             out.push(required("net_prio", "net_prio.ifpriomap", value));
         }
     }
+    rdma(resources, &mut out);
     Ok(out)
 }
 
@@ -104,17 +105,36 @@ fn pids_setting(limit: i64) -> Option<Setting> {
     }
 }
 
+/// The same file in both versions, one line for each device; a limit that is not named stays.
+fn rdma(resources: &LinuxResources, out: &mut Vec<Setting>) {
+    let mut devices: Vec<_> = resources.rdma().iter().flatten().collect();
+    devices.sort_by_key(|(name, _)| *name);
+    for (name, limits) in devices {
+        let handles = limits.hca_handles().map(|handles| format!(" hca_handle={handles}"));
+        let objects = limits.hca_objects().map(|objects| format!(" hca_object={objects}"));
+        let line = [handles, objects].into_iter().flatten().collect::<String>();
+        if !line.is_empty() {
+            out.push(required("rdma", "rdma.max", format!("{name}{line}")));
+        }
+    }
+}
+
 fn block_v1(block: &LinuxBlockIo, out: &mut Vec<Setting>) {
     let c = "blkio";
     if let Some(weight) = block.weight().filter(|&w| w != 0) {
         out.push(if_present(c, "blkio.weight", weight));
         out.push(if_present(c, "blkio.bfq.weight", weight));
     }
+    out.extend(block.leaf_weight().filter(|&w| w != 0).map(|w| if_present(c, "blkio.leaf_weight", w)));
     for device in block.weight_device().iter().flatten() {
         if let Some(weight) = device.weight() {
             let value = format!("{}:{} {weight}", device.major(), device.minor());
             out.push(if_present(c, "blkio.weight_device", &value));
             out.push(if_present(c, "blkio.bfq.weight_device", value));
+        }
+        if let Some(weight) = device.leaf_weight() {
+            let value = format!("{}:{} {weight}", device.major(), device.minor());
+            out.push(if_present(c, "blkio.leaf_weight_device", value));
         }
     }
     let throttles = [
@@ -149,6 +169,7 @@ pub(super) fn for_v2(resources: &LinuxResources) -> Result<Vec<Setting>> {
     for limit in resources.hugepage_limits().iter().flatten() {
         out.push(required("hugetlb", &format!("hugetlb.{}.max", limit.page_size()), limit.limit()));
     }
+    rdma(resources, &mut out);
     let mut unified: Vec<_> = resources.unified().iter().flatten().collect();
     unified.sort();
     for (file, value) in unified {
@@ -284,7 +305,17 @@ mod tests {
 
     #[test]
     fn limits_become_files() {
-        let cases: [(&str, &[&str], &[&str]); 5] = [
+        let cases: [(&str, &[&str], &[&str]); 7] = [
+            (
+                r#"{"rdma":{"mlx5_1":{"hcaHandles":3,"hcaObjects":10000},"mlx4_0":{"hcaObjects":4},"none":{}}}"#,
+                &["rdma.max=mlx4_0 hca_object=4", "rdma.max=mlx5_1 hca_handle=3 hca_object=10000"],
+                &["rdma.max=mlx4_0 hca_object=4", "rdma.max=mlx5_1 hca_handle=3 hca_object=10000"],
+            ),
+            (
+                r#"{"blockIO":{"leafWeight":20,"weightDevice":[{"major":8,"minor":0,"leafWeight":30}]}}"#,
+                &["blkio.leaf_weight=20", "blkio.leaf_weight_device=8:0 30"],
+                &[],
+            ),
             (
                 r#"{"memory":{"limit":1048576,"swap":2097152,"reservation":524288}}"#,
                 &[
