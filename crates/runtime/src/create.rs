@@ -11,7 +11,8 @@ use crate::channel::{Channel, Report};
 use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
 use crate::init::{self, Gate, Init};
-use crate::plan::{IdMaps, namespaces};
+use crate::net_devices;
+use crate::plan::{IdMaps, Plan, namespaces};
 use crate::prepare::Prepared;
 use crate::request::Inputs;
 use crate::seccomp::{Filter, Listener};
@@ -151,6 +152,25 @@ pub(crate) fn follow(
     }
 }
 
+fn move_devices(plan: &Plan, child: &Born<'_>) -> Result<()> {
+    if plan.net_devices.is_empty() {
+        return Ok(());
+    }
+    let path = std::path::PathBuf::from(format!("/proc/{}/ns/net", child.pid));
+    let netns = std::fs::File::open(&path).map_err(|error| Error::NamespaceOpen {
+        kind: "net".into(),
+        path,
+        source: error.into(),
+    })?;
+    net_devices::move_all(&plan.net_devices, netns.as_fd())
+}
+
+/// Its cgroup can only be removed when it is gone.
+fn end(child: &Born<'_>) {
+    let _ = rustix::process::pidfd_send_signal(child.pidfd, rustix::process::Signal::KILL);
+    reap(child.pidfd);
+}
+
 /// The offsets of the time namespace that this process has made, while nobody is in it.
 fn set_clocks(offsets: &str) -> Result<()> {
     if offsets.is_empty() {
@@ -217,6 +237,7 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
             return Err(error);
         }
     };
+    move_devices(&plan, &child).inspect_err(|_| end(&child))?;
     let Some(cgroup) = cgroup.keep() else { return Err(Error::InitDied) };
     Ok(Created {
         pid,

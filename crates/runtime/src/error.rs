@@ -155,6 +155,8 @@ pub enum Error {
     NamespaceOpen { kind: String, path: PathBuf, source: Cause },
     #[error("join {kind} namespace: {source}")]
     NamespaceJoin { kind: String, source: Cause },
+    #[error("linux.netDevices: move {name:?} into the container as {inside:?}: {reason}")]
+    NetworkDevice { name: String, inside: String, reason: String },
     #[error("write {file} of pid {pid}: {source}")]
     IdMap { file: String, pid: i32, source: Cause },
     #[error("clone3: {source}")]

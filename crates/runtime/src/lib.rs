@@ -22,6 +22,7 @@ mod exec;
 mod hooks;
 mod init;
 mod labels;
+mod net_devices;
 mod pid_one;
 mod plan;
 mod prepare;

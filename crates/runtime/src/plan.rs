@@ -17,6 +17,7 @@ pub(crate) mod process;
 pub(crate) mod sysctl;
 pub(crate) mod tuning;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use barge_oci::runtime_spec::{Linux, LinuxDevice, LinuxDeviceType, LinuxIdMapping, Spec, User};
@@ -25,6 +26,7 @@ use barge_sys::namespace::kind;
 
 use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
+use crate::net_devices;
 use crate::request::{Request, Root};
 use mount::MountPlan;
 use namespaces::Namespaces;
@@ -36,6 +38,8 @@ use sysctl::Sysctl;
 pub(crate) struct Plan {
     pub(crate) namespaces: Namespaces,
     pub(crate) ids: IdMaps,
+    /// Links of the host to move into the container, with their names there.
+    pub(crate) net_devices: BTreeMap<String, String>,
     pub(crate) root: RootPlan,
     pub(crate) mounts: Vec<MountPlan>,
     pub(crate) devices: Vec<DevicePlan>,
@@ -141,6 +145,9 @@ impl Plan {
         if named && !separate(kind::UTS) {
             return Err(invalid("hostname", "can't be set without a private UTS namespace"));
         }
+        if !self.net_devices.is_empty() && !separate(kind::NET) {
+            return Err(invalid("linux.netDevices", "need a private network namespace"));
+        }
         match self.sysctls.iter().find(|sysctl| !separate(sysctl.namespace)) {
             Some(sysctl) => {
                 let reason = format!("{:?} is not in a separate kernel namespace", sysctl.path);
@@ -160,11 +167,9 @@ impl Plan {
         let namespaces = Namespaces::of(linux)?;
         // A user by name has numbers only inside the container.
         check_ids(linux, &namespaces, request.user.is_none().then_some(process.user()))?;
-        if linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
-            return Err(invalid("linux.netDevices", "moving network devices is not supported"));
-        }
         Ok(Self {
             namespaces,
+            net_devices: net_devices::of(linux)?,
             ids: IdMaps::of(linux.uid_mappings().as_deref(), linux.gid_mappings().as_deref()),
             root: root(request, linux)?,
             mounts: spec

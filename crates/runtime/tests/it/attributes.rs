@@ -121,6 +121,7 @@ fn unknown_capabilities_are_a_warning() {
 fn what_can_not_be_honoured_names_its_field() {
     let cases = [
         ("/linux/netDevices", json!({"no-such-link": {}}), "linux.netDevices"),
+        ("/linux/netDevices", json!({"a/b": {}}), "linux.netDevices"),
         ("/linux/uidMappings", json!([{"containerID": 0, "hostID": 1, "size": 1}]), "linux.uidMappings"),
         ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 8}), "process.ioPriority"),
     ];
@@ -128,4 +129,23 @@ fn what_can_not_be_honoured_names_its_field() {
         let error = Bundle::shell("true").set(pointer, value).run().bad();
         assert!(error.contains(field), "{error}");
     }
+}
+
+/// The "host" is a network namespace of this test's own.
+#[test]
+fn links_move_into_the_container_with_their_addresses() {
+    let bundle = Bundle::shell("ip addr show dev inside; ip addr show dev t0")
+        .set("/linux/netDevices", json!({"barge-a": {"name": "inside"}, "barge-b": {"name": "t%d"}}));
+    bundle.write();
+    let directory = bundle.directory.display();
+    let run = format!(
+        "ip link add barge-a type veth peer name barge-b && ip addr add 10.9.8.7/24 dev barge-a && \
+         exec {} --root {directory}/state run -b {directory} {}",
+        crate::bundle::program().display(),
+        bundle.id
+    );
+    let output = std::process::Command::new("unshare").args(["-n", "sh", "-c", &run]).output().unwrap();
+    let text = crate::bundle::Outcome::of(output).good();
+    assert!(text.contains("inside") && text.contains("10.9.8.7/24"), "{text}");
+    assert!(text.contains("t0") && text.matches(",UP").count() == 2, "{text}");
 }
