@@ -9,6 +9,7 @@ mod images;
 mod limits;
 mod logs;
 mod network;
+mod peers;
 mod pull;
 mod push;
 mod restart;
