@@ -121,6 +121,35 @@ impl Cgroup {
         &self.path
     }
 
+    /// A cgroup that lies below this one, in the hierarchies of the named controllers or, without names, in all.
+    /// Version 2 has one hierarchy, and no names.
+    pub(crate) fn below(&self, controllers: &[&str], path: &Path) -> Result<Self> {
+        let path = below_root(path)?;
+        let relative = path.strip_prefix("/").unwrap_or(&path);
+        let places = match &self.places {
+            Places::Legacy(places) => {
+                let missing = controllers.iter().find(|name| !places.iter().any(|place| place.has(name)));
+                if let Some(name) = missing {
+                    return Err(Error::CgroupUnsupported {
+                        reason: format!("no controller {name} is mounted"),
+                    });
+                }
+                let meant = |place: &v1::Place| {
+                    controllers.is_empty() || controllers.iter().any(|name| place.has(name))
+                };
+                let moved =
+                    |place: &v1::Place| if meant(place) { place.below(relative) } else { place.clone() };
+                Places::Legacy(places.iter().map(moved).collect())
+            }
+            Places::Unified(_) if !controllers.is_empty() => {
+                let reason = "controllers can't be named on a host with cgroup v2".into();
+                return Err(Error::CgroupUnsupported { reason });
+            }
+            Places::Unified(directory) => Places::Unified(directory.join(relative)),
+        };
+        Ok(Self { path: self.path.join(relative), places })
+    }
+
     /// Opens what a new process needs to enter.
     pub(crate) fn entry(&self) -> Result<Entry> {
         match &self.places {

@@ -1,4 +1,4 @@
-//! The runtime as a command: `barge runtime create|start|run|state|kill|delete|exec|list|features`.
+//! The runtime as a command: `barge runtime VERB`.
 //!
 //! Flags are those of the runtime command line specification and of runc, so that tools which drive runc can drive
 //! this. A container is remembered by one file below `--root`:
@@ -18,6 +18,7 @@ mod list;
 mod pause;
 mod ps;
 mod run;
+mod spec;
 mod start;
 mod state;
 mod streams;
@@ -81,6 +82,8 @@ enum Verb {
     List(list::Arguments),
     /// Print what this runtime can do as JSON
     Features,
+    /// Write a config.json to begin with
+    Spec(spec::Arguments),
     /// Stop all processes of a container where they are
     Pause(pause::Arguments),
     /// Let the processes of a paused container go on
@@ -127,6 +130,7 @@ fn dispatch(line: &Line) -> Result<u8> {
         Verb::Exec(arguments) => sealed().and_then(|()| exec::exec(root, arguments)),
         Verb::List(arguments) => list::list(root, arguments),
         Verb::Features => features::print(),
+        Verb::Spec(arguments) => spec::spec(arguments),
         Verb::Pause(arguments) => pause::pause(root, arguments),
         Verb::Resume(arguments) => pause::resume(root, arguments),
         Verb::Update(arguments) => update::update(root, arguments),

@@ -69,7 +69,8 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     let (pid, pidfd) = match cloned {
         Cloned::Child => {
             drop(ours);
-            let joiner = Joiner { plan: &plan, namespaces: &namespaces, init, entry: &entry };
+            let preserved = request.preserved;
+            let joiner = Joiner { plan: &plan, namespaces: &namespaces, init, entry: &entry, preserved };
             let work = || joiner.join_container(request.stdio, filter.as_ref(), &theirs);
             init::run(&theirs, work)
         }
@@ -166,6 +167,7 @@ struct Joiner<'a> {
     namespaces: &'a Namespaces,
     init: BorrowedFd<'a>,
     entry: &'a Entry,
+    preserved: u16,
 }
 
 impl Joiner<'_> {
@@ -193,7 +195,7 @@ impl Joiner<'_> {
         streams::connect(stdio, self.plan.terminal_size, Console::Leave, channel)?;
         let plan = self.plan;
         init::finish(
-            &Ending { plan, filter, channel, gate: &Gate::Channel, hooks: None, preserved: 0 },
+            &Ending { plan, filter, channel, gate: &Gate::Channel, hooks: None, preserved: self.preserved },
             warnings,
         )
     }

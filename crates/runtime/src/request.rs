@@ -105,6 +105,8 @@ pub struct ExecRequest<'a> {
     pub cgroup: &'a Cgroup,
     /// The standard streams of the new process.
     pub stdio: Stdio,
+    /// How many of the caller's descriptors above 2 the program inherits.
+    pub preserved: u16,
     /// As [`Request::seccomp_cache`].
     pub seccomp_cache: Option<PathBuf>,
 }

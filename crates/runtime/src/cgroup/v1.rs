@@ -29,6 +29,11 @@ impl Place {
         }
     }
 
+    /// The place of a cgroup in this one.
+    pub(super) fn below(&self, relative: &Path) -> Self {
+        Self { directory: self.directory.join(relative), ..self.clone() }
+    }
+
     pub(super) fn has(&self, controller: &str) -> bool {
         self.controllers.iter().any(|name| name == controller)
     }

@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use barge_oci::runtime_spec::Process;
+use barge_oci::runtime_spec::{Capabilities, Capability, LinuxCapabilities, Process};
 use clap::Args;
 
 use super::create::write_pid;
 use super::state::{Container, Status};
 use super::streams;
+use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 use crate::plan::invalid;
 use crate::request::{ExecRequest, Stdio};
@@ -42,6 +43,24 @@ pub(super) struct Arguments {
     /// Forbid gaining privileges
     #[arg(long)]
     no_new_privs: bool,
+    /// Capability to add
+    #[arg(long, short, value_parser = capability)]
+    cap: Vec<Capability>,
+    /// Group to add, by number
+    #[arg(long, short = 'g')]
+    additional_gids: Vec<u32>,
+    /// SELinux label
+    #[arg(long)]
+    process_label: Option<String>,
+    /// AppArmor profile
+    #[arg(long)]
+    apparmor: Option<String>,
+    /// [CONTROLLER[,CONTROLLER…]:]PATH of a cgroup below the container's
+    #[arg(long)]
+    cgroup: Vec<String>,
+    /// How many descriptors above 2 the program inherits
+    #[arg(long, default_value_t = 0)]
+    preserve_fds: u16,
     /// Allow a paused container; the process stands still until it is resumed
     #[arg(long)]
     ignore_paused: bool,
@@ -77,6 +96,8 @@ pub(super) fn exec(root: &Path, arguments: &Arguments) -> Result<u8> {
             reason: "cannot allocate tty if runc will detach without setting console socket".into(),
         });
     }
+    let cgroup =
+        arguments.cgroup.iter().try_fold(container.cgroup()?, |cgroup, wanted| below(&cgroup, wanted))?;
     let foreground = streams::Foreground::begin(arguments.detach)?;
     let executed = crate::exec(ExecRequest {
         init_pid: container.document.pid,
@@ -87,8 +108,9 @@ pub(super) fn exec(root: &Path, arguments: &Arguments) -> Result<u8> {
         process,
         user: arguments.user.clone(),
         groups: Vec::new(),
-        cgroup: &container.cgroup()?,
+        cgroup: &cgroup,
         stdio: if terminal { Stdio::Terminal { size: None } } else { streams::own()? },
+        preserved: arguments.preserve_fds,
         seccomp_cache: Some(root.join(".seccomp")),
     })?;
     let mut console = executed.console;
@@ -130,5 +152,61 @@ fn described(mut process: Process, arguments: &Arguments) -> Result<Process> {
     if arguments.no_new_privs {
         process.set_no_new_privileges(Some(true));
     }
+    if !arguments.cap.is_empty() {
+        let sets = process.capabilities().clone().unwrap_or_else(no_capabilities);
+        process.set_capabilities(Some(with_capabilities(sets, &arguments.cap)));
+    }
+    if !arguments.additional_gids.is_empty() {
+        let mut user = process.user().clone();
+        let mut groups = user.additional_gids().clone().unwrap_or_default();
+        groups.extend(&arguments.additional_gids);
+        user.set_additional_gids(Some(groups));
+        process.set_user(user);
+    }
+    if arguments.process_label.is_some() {
+        process.set_selinux_label(arguments.process_label.clone());
+    }
+    if arguments.apparmor.is_some() {
+        process.set_apparmor_profile(arguments.apparmor.clone());
+    }
     Ok(process)
+}
+
+/// A capability's name, with `CAP_` before it or without.
+fn capability(text: &str) -> std::result::Result<Capability, String> {
+    let name = text.to_ascii_uppercase();
+    let name = name.strip_prefix("CAP_").unwrap_or(&name);
+    name.parse().map_err(|_| format!("unknown capability {text:?}"))
+}
+
+fn no_capabilities() -> LinuxCapabilities {
+    let mut sets = LinuxCapabilities::default();
+    sets.set_bounding(None).set_effective(None).set_permitted(None).set_inheritable(None).set_ambient(None);
+    sets
+}
+
+/// The sets with more capabilities that the process has, but doesn't pass on unless the container's own process does.
+fn with_capabilities(mut sets: LinuxCapabilities, more: &[Capability]) -> LinuxCapabilities {
+    let with = |set: &Option<Capabilities>| {
+        let present = set.iter().flatten();
+        Some(present.chain(more).copied().collect::<Capabilities>())
+    };
+    let heritable =
+        |capability: &&Capability| sets.inheritable().iter().flatten().any(|has| has == *capability);
+    let ambient = sets.ambient().iter().flatten().chain(more.iter().filter(heritable)).copied().collect();
+    let (bounding, effective) = (with(sets.bounding()), with(sets.effective()));
+    let permitted = with(sets.permitted());
+    sets.set_bounding(bounding).set_effective(effective).set_permitted(permitted).set_ambient(Some(ambient));
+    sets
+}
+
+/// The cgroup that `[CONTROLLER[,CONTROLLER…]:]PATH` names below a container's.
+fn below(cgroup: &Cgroup, wanted: &str) -> Result<Cgroup> {
+    let (controllers, path) = wanted.split_once(':').unwrap_or(("", wanted));
+    let controllers: Vec<&str> = controllers.split(',').filter(|name| !name.is_empty()).collect();
+    // The container's own, although it may have moved its processes further down.
+    if controllers.is_empty() && path.trim_matches('/').is_empty() {
+        return Ok(cgroup.clone());
+    }
+    cgroup.below(&controllers, Path::new(path))
 }

@@ -67,6 +67,46 @@ fn rights_and_seccomp_hold_for_it_too() {
 }
 
 #[test]
+fn more_rights_groups_and_descriptors_are_given_when_asked_for() {
+    let bundle = Bundle::shell("sleep 100");
+    bundle.start();
+    let run = |flags: &[&str], script: &str| {
+        let all: Vec<&str> =
+            ["exec"].iter().chain(flags).chain(&[bundle.id.as_str(), "sh", "-c", script]).copied().collect();
+        bundle.command(&all)
+    };
+    let rights = "grep -E '^Cap(Eff|Bnd|Amb):' /proc/self/status | cut -f2";
+    let plain = run(&[], rights).good();
+    assert_eq!(plain, "00000000a80425fb\n00000000a80425fb\n0000000000000000\n");
+    let more = run(&["--cap", "CAP_NET_ADMIN", "--cap", "sys_time"], rights).good();
+    assert_eq!(more, "00000000aa0435fb\n00000000aa0435fb\n0000000000000000\n");
+    assert!(run(&["--cap", "CAP_FLY"], "true").bad().contains("unknown capability"));
+    assert_eq!(run(&["-g", "77", "--additional-gids", "78"], "id -G").good(), "0 77 78\n");
+}
+
+#[test]
+fn a_cgroup_below_the_containers_can_be_asked_for() {
+    let bundle = Bundle::shell("sleep 100");
+    bundle.start();
+    let top = bundle.cgroup("pids");
+    std::fs::create_dir(top.join("inner")).unwrap();
+    let show = |cgroup: &str| {
+        let script = "cat /proc/self/cgroup | grep -E '(pids|^0:).*inner' | wc -l";
+        bundle.command(&["exec", "--cgroup", cgroup, &bundle.id, "sh", "-c", script])
+    };
+    let unified = std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    if unified {
+        assert_eq!(show("/inner").good(), "1\n");
+        assert!(show("pids:inner").bad().contains("cgroup v2"));
+    } else {
+        assert_eq!(show("pids:inner").good(), "1\n");
+        assert!(show("nope:inner").bad().contains("nope"));
+    }
+    assert!(show("../..").bad().contains("cgroup"));
+    assert!(show("missing").bad().contains("missing"));
+}
+
+#[test]
 fn a_stopped_container_takes_none() {
     let bundle = Bundle::shell("true");
     bundle.run().good();

@@ -22,5 +22,6 @@ mod overlay;
 mod pid_one;
 mod seccomp;
 mod seccomp_notify;
+mod spec;
 mod terminal;
 mod unified;

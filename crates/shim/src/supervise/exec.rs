@@ -121,6 +121,7 @@ impl Supervisor {
             groups,
             cgroup: &running.cgroup,
             stdio,
+            preserved: 0,
             seccomp_cache,
         })?)
     }
