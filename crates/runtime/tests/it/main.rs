@@ -11,6 +11,7 @@ mod cgroups;
 mod devices;
 mod errors;
 mod exec;
+mod hardship;
 mod hooks;
 mod identity;
 mod lifecycle;
