@@ -105,11 +105,13 @@ impl HooksPlan {
         };
         #[allow(deprecated, reason = "the specification still demands that they run")]
         let prestart = hooks.prestart();
+        let mut start_container = list(Point::StartContainer, hooks.start_container().as_deref())?;
+        inherit(&mut start_container, spec)?;
         Ok(Some(Self {
             prestart: list(Point::Prestart, prestart.as_deref())?,
             create_runtime: list(Point::CreateRuntime, hooks.create_runtime().as_deref())?,
             create_container: list(Point::CreateContainer, hooks.create_container().as_deref())?,
-            start_container: list(Point::StartContainer, hooks.start_container().as_deref())?,
+            start_container,
             poststart: list(Point::Poststart, hooks.poststart().as_deref())?,
             poststop: list(Point::Poststop, hooks.poststop().as_deref())?,
             version: spec.version().clone(),
@@ -199,12 +201,26 @@ fn list(point: Point, hooks: Option<&[Hook]>) -> Result<Vec<HookPlan>> {
     hooks.unwrap_or_default().iter().map(|hook| plan(point, hook)).collect()
 }
 
+/// Gives hooks without an environment the one of the process. The specification does not ask for it; runc does it, and
+/// hooks were written that count on it. Hooks that run outside the container never see what is meant for its inside.
+fn inherit(hooks: &mut [HookPlan], spec: &Spec) -> Result<()> {
+    let Some(process) = spec.process() else { return Ok(()) };
+    for hook in hooks.iter_mut().filter(|hook| hook.environment.is_empty()) {
+        hook.environment = strings("process.env", process.env().as_deref())?;
+    }
+    Ok(())
+}
+
+fn string(field: &str, bytes: &[u8]) -> Result<CString> {
+    CString::new(bytes).map_err(|_| invalid(field, "contains a zero byte"))
+}
+
+fn strings(field: &str, texts: Option<&[String]>) -> Result<Vec<CString>> {
+    texts.unwrap_or_default().iter().map(|text| string(field, text.as_bytes())).collect()
+}
+
 fn plan(point: Point, hook: &Hook) -> Result<HookPlan> {
     let field = format!("hooks.{}", point.name());
-    let string = |bytes: &[u8]| CString::new(bytes).map_err(|_| invalid(&field, "contains a zero byte"));
-    let strings = |texts: &Option<Vec<String>>| -> Result<Vec<CString>> {
-        texts.iter().flatten().map(|text| string(text.as_bytes())).collect()
-    };
     if !hook.path().is_absolute() {
         return Err(invalid(&field, format!("{:?} is not absolute", hook.path())));
     }
@@ -215,12 +231,12 @@ fn plan(point: Point, hook: &Hook) -> Result<HookPlan> {
             _ => return Err(invalid(&field, format!("timeout {seconds} is not greater than zero"))),
         },
     };
-    let path = string(hook.path().as_os_str().as_bytes())?;
-    let mut arguments = strings(hook.args())?;
+    let path = string(&field, hook.path().as_os_str().as_bytes())?;
+    let mut arguments = strings(&field, hook.args().as_deref())?;
     if arguments.is_empty() {
         arguments.push(path.clone());
     }
-    Ok(HookPlan { path, arguments, environment: strings(hook.env())?, timeout })
+    Ok(HookPlan { path, arguments, environment: strings(&field, hook.env().as_deref())?, timeout })
 }
 
 #[cfg(test)]
@@ -258,6 +274,17 @@ mod tests {
         assert!(plan.during_create());
         let hook = &plan.create_runtime[0];
         assert_eq!((hook.arguments.as_slice(), hook.environment.len()), ([c"/x".to_owned()].as_slice(), 0));
+    }
+
+    #[test]
+    fn only_a_hook_inside_the_container_gets_the_environment_of_its_process() {
+        let text = r#"{"ociVersion":"1.2.0","process":{"user":{"uid":0,"gid":0},"cwd":"/","env":["A=1"]},"hooks":{
+            "createRuntime":[{"path":"/x"}], "startContainer":[{"path":"/x"},{"path":"/x","env":["B=2"]}]}}"#;
+        let plan =
+            HooksPlan::of(&serde_json::from_str(text).unwrap(), "id", Path::new("/bundle")).unwrap().unwrap();
+        assert!(plan.create_runtime[0].environment.is_empty());
+        assert_eq!(plan.start_container[0].environment, [c"A=1".to_owned()]);
+        assert_eq!(plan.start_container[1].environment, [c"B=2".to_owned()]);
     }
 
     #[test]
