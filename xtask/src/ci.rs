@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::cgroups::swept;
+
 /// Every step, in the order in which a failure is cheapest to find.
 pub(crate) fn all() -> Result<()> {
     lint()?;
@@ -27,20 +29,24 @@ pub(crate) fn lint() -> Result<()> {
 pub(crate) fn unit_and_kernel_tests() -> Result<()> {
     // The crates whose tests start shims and daemons drive the same binary that users get.
     let binary = release_binary()?;
-    cargo(
-        &["test", "--workspace", "--exclude", "barge-e2e", "--locked", "--no-fail-fast"],
-        &[("BARGE_BIN", &binary.to_string_lossy())],
-    )?;
+    swept(|| {
+        cargo(
+            &["test", "--workspace", "--exclude", "barge-e2e", "--locked", "--no-fail-fast"],
+            &[("BARGE_BIN", &binary.to_string_lossy())],
+        )
+    })?;
     step("guest", || crate::guest::run(&["--workspace", "--exclude", "barge-e2e"], None))
 }
 
 /// The real binary, a real registry and real clients.
 pub(crate) fn end_to_end_tests() -> Result<()> {
     let binary = release_binary()?;
-    cargo(
-        &["test", "--package", "barge-e2e", "--locked", "--no-fail-fast"],
-        &[("BARGE_BIN", &binary.to_string_lossy())],
-    )
+    swept(|| {
+        cargo(
+            &["test", "--package", "barge-e2e", "--locked", "--no-fail-fast"],
+            &[("BARGE_BIN", &binary.to_string_lossy())],
+        )
+    })
 }
 
 /// Builds the binary as it is released and returns where it lies.

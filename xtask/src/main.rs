@@ -3,6 +3,7 @@
 //! `ci` is exactly what continuous integration runs:
 //! fmt -> clippy -> tidy -> doc -> deny -> unit and kernel tests, here and in the guest -> end-to-end tests.
 
+mod cgroups;
 mod ci;
 mod guest;
 mod tidy;
