@@ -1,11 +1,13 @@
 //! What the process of a container is: program, user, rights and limits. Pure.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::CString;
 use std::path::PathBuf;
 
 use barge_oci::runtime_spec::{
     Capabilities, IOPriorityClass, Linux, LinuxCapabilities, LinuxIOPriority, PosixRlimit, PosixRlimitType,
-    Process,
+    Process, User,
 };
 use barge_sys::scheduling::Scheduler;
 use rustix::process::Resource;
@@ -100,6 +102,7 @@ impl ProcessPlan {
         if !process.cwd().is_absolute() {
             return Err(invalid("process.cwd", format!("{:?} is not absolute", process.cwd())));
         }
+        check_user(process.user())?;
         Ok(Self {
             arguments,
             environment: environment(process.env().as_deref())?,
@@ -136,6 +139,17 @@ impl ProcessPlan {
     }
 }
 
+/// The kernel takes the largest number for "no change": a process that asks for it would stay root.
+fn check_user(user: &User) -> Result<()> {
+    let more = user.additional_gids().iter().flatten();
+    let ids = [("process.user.uid", user.uid()), ("process.user.gid", user.gid())];
+    let all = ids.into_iter().chain(more.map(|gid| ("process.user.additionalGids", *gid)));
+    match all.into_iter().find(|(_, id)| *id == u32::MAX) {
+        Some((field, id)) => Err(invalid(field, format!("{id} is no id"))),
+        None => Ok(()),
+    }
+}
+
 fn io_priority(wanted: &LinuxIOPriority) -> Result<(u32, u32)> {
     let class = match wanted.class() {
         IOPriorityClass::IoprioClassRt => 1,
@@ -154,15 +168,17 @@ fn clamp_u16(value: u64) -> u16 {
 }
 
 fn strings(field: &str, texts: Option<&[String]>) -> Result<Vec<CString>> {
-    let string = |text: &String| {
-        CString::new(text.as_str()).map_err(|_| invalid(field, format!("{text:?} contains a zero byte")))
-    };
-    texts.unwrap_or_default().iter().map(string).collect()
+    texts.unwrap_or_default().iter().map(|text| string(field, text)).collect()
+}
+
+fn string(field: &str, text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| invalid(field, format!("{text:?} contains a zero byte")))
 }
 
 /// The environment with the last value for each name, in the place of the first: what a shell would see of it.
 fn environment(texts: Option<&[String]>) -> Result<Vec<CString>> {
-    let mut out: Vec<&String> = Vec::new();
+    let mut out: Vec<CString> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for text in texts.unwrap_or_default() {
         let Some((name, _)) = text.split_once('=') else {
             return Err(invalid("process.env", format!("{text:?} has no =")));
@@ -170,18 +186,16 @@ fn environment(texts: Option<&[String]>) -> Result<Vec<CString>> {
         if name.is_empty() {
             return Err(invalid("process.env", format!("{text:?} has no name")));
         }
-        match out.iter_mut().find(|known| known.split_once('=').is_some_and(|(n, _)| n == name)) {
-            Some(known) => *known = text,
-            None => out.push(text),
+        let variable = string("process.env", text)?;
+        match places.entry(name) {
+            Entry::Occupied(known) => out[*known.get()] = variable,
+            Entry::Vacant(new) => {
+                new.insert(out.len());
+                out.push(variable);
+            }
         }
     }
-    out.into_iter().map(|text| strings("process.env", Some(std::slice::from_ref(text)))).try_fold(
-        Vec::new(),
-        |mut all, one| {
-            all.extend(one?);
-            Ok(all)
-        },
-    )
+    Ok(out)
 }
 
 impl CapabilityPlan {
@@ -280,6 +294,9 @@ mod tests {
             r#"{"user":{"uid":0,"gid":0},"args":["a"],"cwd":"/","env":["NOVALUE"]}"#,
             r#"{"user":{"uid":0,"gid":0},"args":["a"],"cwd":"/","env":["=x"]}"#,
             r#"{"user":{"uid":0,"gid":0},"args":["a"],"cwd":"/","rlimits":[{"type":"RLIMIT_CORE","soft":2,"hard":1}]}"#,
+            r#"{"user":{"uid":4294967295,"gid":0},"args":["a"],"cwd":"/"}"#,
+            r#"{"user":{"uid":0,"gid":4294967295},"args":["a"],"cwd":"/"}"#,
+            r#"{"user":{"uid":0,"gid":0,"additionalGids":[4294967295]},"args":["a"],"cwd":"/"}"#,
         ] {
             assert!(plan(json).is_err(), "{json}");
         }

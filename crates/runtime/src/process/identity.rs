@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
-use rustix::process::Rlimit;
+use rustix::process::{DumpableBehavior, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 
 use super::streams;
@@ -111,7 +111,9 @@ fn set_ids(identity: &Identity) -> Result<()> {
     let gid = Gid::from_raw(identity.gid);
     rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(attribute("group id"))?;
     let uid = Uid::from_raw(identity.uid);
-    rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(attribute("user id"))
+    rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(attribute("user id"))?;
+    // A change of ids resets this to what fs.suid_dumpable says, and processes of the same user may look in by now.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(attribute("not dumpable"))
 }
 
 /// False when the present user may not enter.

@@ -1,13 +1,14 @@
 //! Who a process is, from a container's passwd and group files. Pure, but for [`Databases::read`].
 //!
-//! The text is Docker's: `name|uid[:group|gid]`. A name must be found; a number that is in no file stands for itself.
+//! The text is Docker's: `name|uid[:group|gid]`. A name must be found. A number is never a name, whatever the files call
+//! by it (CVE-2016-3697), and one that is in no file stands for itself.
 //! Without a group the user's own and every group that lists the user hold; with one, only that.
 //! The files are the container's, so hostile: reading is bounded, and only regular files are read.
 
 use std::fs::File;
 use std::io::Read;
 
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -58,9 +59,10 @@ impl Databases {
             None => (text, ""),
         };
         let user_number = number("uid", user)?;
-        let entry = self.users().find(|entry| match user {
-            "" => entry.uid == 0,
-            _ => entry.name == user || Some(entry.uid) == user_number,
+        let entry = self.users().find(|entry| match (user, user_number) {
+            ("", _) => entry.uid == 0,
+            (_, Some(number)) => entry.uid == number,
+            (name, None) => entry.name == name,
         });
         let (uid, mut gid, home) = match (&entry, user_number) {
             (Some(entry), _) => (entry.uid, entry.gid, entry.home),
@@ -84,11 +86,8 @@ impl Databases {
     /// The number of the group that `text`, a name or a number, means.
     pub(crate) fn group(&self, text: &str) -> Result<u32> {
         let number = number("gid", text)?;
-        match (self.groups().find(|group| group.name == text || Some(group.gid) == number), number) {
-            (Some(found), _) => Ok(found.gid),
-            (None, Some(gid)) => Ok(gid),
-            (None, None) => Err(Error::GroupUnknown { group: text.into() }),
-        }
+        let named = || self.groups().find(|group| group.name == text).map(|group| group.gid);
+        number.or_else(named).ok_or_else(|| Error::GroupUnknown { group: text.into() })
     }
 
     /// The home directory of a number.
@@ -110,7 +109,7 @@ impl Databases {
             );
             let named = !name.is_empty() && !name.starts_with(['#', '+', '-']);
             named.then_some(())?;
-            Some(Passwd { name, uid: uid.parse().ok()?, gid: gid.parse().ok()?, home: home.unwrap_or("") })
+            Some(Passwd { name, uid: id(uid)?, gid: id(gid)?, home: home.unwrap_or("") })
         })
     }
 
@@ -118,12 +117,17 @@ impl Databases {
         self.group.lines().filter_map(|line| {
             let mut fields = line.split(':');
             let (name, _, gid) = (fields.next()?, fields.next()?, fields.next()?);
-            Some(Group { name, gid: gid.parse().ok()?, members: fields.next().unwrap_or("") })
+            Some(Group { name, gid: id(gid)?, members: fields.next().unwrap_or("") })
         })
     }
 }
 
-/// A text as an id: `None` if it is a name. The kernel keeps the largest number for "no change".
+/// An id of a file. The kernel takes the largest number for "no change": whoever has it would stay root.
+fn id(text: &str) -> Option<u32> {
+    text.parse::<u32>().ok().filter(|id| i32::try_from(*id).is_ok())
+}
+
+/// A text as an id: `None` if it is a name.
 fn number(what: &str, text: &str) -> Result<Option<u32>> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(None);
@@ -140,7 +144,8 @@ fn number(what: &str, text: &str) -> Result<Option<u32>> {
 fn read(path: &str) -> Result<String> {
     let failed = |source: Errno| Error::UserDatabase { path: path.into(), source: source.into() };
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let fd = match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
+    // A link of the container's procfs could lead to what this process has open.
+    let fd = match rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
         Ok(fd) => fd,
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(String::new()),
         Err(errno) => return Err(failed(errno)),
@@ -165,9 +170,9 @@ mod tests {
         Databases {
             passwd: "# comment\nroot:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/usr/sbin:/bin/false\n\
                      app:x:1000:1001:App:/home/app:/bin/sh\n1234:x:77:78::/odd:\nshort:x:5\nbad:x:x:1::/:\n\
-                     nohome:x:9:9\n"
+                     nohome:x:9:9\nstays:x:4294967295:5::/:\nalso:x:5:4294967295::/:\n"
                 .into(),
-            group: "root:x:0:\nwheel:x:10:root,app\naudio:x:63:app\nstaff:x:50:\nbroken\n".into(),
+            group: "root:x:0:\nwheel:x:10:root,app\naudio:x:63:app\nstaff:x:50:\n99:x:0:\nbroken\n".into(),
         }
     }
 
@@ -175,7 +180,7 @@ mod tests {
     fn users_are_found_as_docker_finds_them() {
         // text, (uid, gid, groups, home) or the error's words
         type Found = Result<(u32, u32, &'static [u32], &'static str), &'static str>;
-        let cases: [(&str, Found); 15] = [
+        let cases: [(&str, Found); 18] = [
             ("", Ok((0, 0, &[10], "/root"))),
             ("root", Ok((0, 0, &[10], "/root"))),
             ("0", Ok((0, 0, &[10], "/root"))),
@@ -186,7 +191,10 @@ mod tests {
             ("4242", Ok((4242, 0, &[], "/"))),
             ("4242:wheel", Ok((4242, 10, &[], "/"))),
             (":wheel", Ok((0, 10, &[], "/root"))),
-            ("1234", Ok((77, 78, &[], "/odd"))),
+            ("1234", Ok((1234, 0, &[], "/"))),
+            ("4242:99", Ok((4242, 99, &[], "/"))),
+            ("stays", Err("unable to find user stays: no matching entries in passwd file")),
+            ("also", Err("unable to find user also: no matching entries in passwd file")),
             ("nohome", Ok((9, 9, &[], "/"))),
             ("nobody", Err("unable to find user nobody: no matching entries in passwd file")),
             ("app:nogroup", Err("unable to find group nogroup: no matching entries in group file")),
