@@ -4,12 +4,52 @@
 //! a capability that the crate does not know makes it refuse the whole document, where runc warns and goes on; it
 //! misspells `SCHED_FLAG_DL_OVERRUN`; and it takes no empty list of processors, which the specification allows.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
 use barge_oci::runtime_spec::{Capability, LinuxSchedulerFlag, Process, Spec};
+use rustix::fs::{FileType, Mode, OFlags};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::error::{Cause, Error, Result};
+
 /// A parsed document, and what was left out of it, in words for its owner.
 type Parsed<T> = Result<(T, Vec<String>), serde_json::Error>;
+
+/// The longest document that is read: more than any engine writes, and than a kernel takes as arguments and mounts.
+const LARGEST: u64 = 32 << 20;
+
+/// The text of a bundle's `config.json`, which must be a regular file: a pipe may never end.
+pub(crate) fn load_config(path: &Path) -> Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| unread(path, errno.into()))?;
+    let stat = rustix::fs::fstat(&file).map_err(|errno| unread(path, errno.into()))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(Error::Document { path: path.into(), reason: "it is not a regular file".into() });
+    }
+    read(path, File::from(file), stat.st_size)
+}
+
+/// The text of a document that the caller of a command named, perhaps a pipe of his own.
+pub(crate) fn load(path: &Path) -> Result<Vec<u8>> {
+    read(path, File::open(path).map_err(|error| unread(path, error.into()))?, 0)
+}
+
+fn unread(path: &Path, source: Cause) -> Error {
+    Error::File { operation: "read".into(), path: path.into(), source }
+}
+
+fn read(path: &Path, file: File, expected: i64) -> Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(u64::try_from(expected).unwrap_or(0).min(LARGEST) as usize + 1);
+    file.take(LARGEST + 1).read_to_end(&mut text).map_err(|error| unread(path, error.into()))?;
+    if text.len() as u64 > LARGEST {
+        let reason = format!("it is longer than {} MiB", LARGEST >> 20);
+        return Err(Error::Document { path: path.into(), reason });
+    }
+    Ok(text)
+}
 
 /// Reads a `config.json`.
 pub(crate) fn spec(text: &[u8]) -> Parsed<Spec> {

@@ -1,18 +1,20 @@
 //! `create`: a container whose program waits for `start`. `run` goes the same way up to there.
 
 use std::fs;
+use std::io::{ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use barge_oci::runtime_spec::Spec;
 use clap::Args;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
 
 use super::state::{self, Container, FIFO, OUTCOME, new_document};
 use super::streams;
 use crate::create::Created;
 use crate::document;
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::hooks::HooksPlan;
 use crate::plan::cgroup_path;
 use crate::request::{Inputs, Request, Root, Stdio};
@@ -140,11 +142,7 @@ fn end(created: &Created) {
 }
 
 fn load_spec(path: &Path) -> Result<Spec> {
-    let text = fs::read(path).map_err(|error| Error::File {
-        operation: "read".into(),
-        path: path.into(),
-        source: error.into(),
-    })?;
+    let text = document::load_config(path)?;
     let (spec, warnings) = document::spec(&text)
         .map_err(|error| Error::Document { path: path.into(), reason: error.to_string() })?;
     warnings.iter().for_each(|warning| super::warn(warning));
@@ -160,8 +158,19 @@ fn make_fifo(path: &Path) -> Result<OwnedFd> {
 }
 
 pub(super) fn write_pid(file: &Path, pid: i32) -> Result<()> {
-    let temporary = file.with_extension("pid.tmp");
-    fs::write(&temporary, pid.to_string())
-        .and_then(|()| fs::rename(&temporary, file))
-        .map_err(|error| Error::File { operation: "write".into(), path: file.into(), source: error.into() })
+    let failed = |source: Cause| Error::File { operation: "write".into(), path: file.into(), source };
+    let name = file.file_name().ok_or_else(|| failed(Errno::ISDIR.into()))?;
+    let own = format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id());
+    let temporary = file.with_file_name(own);
+    // Never through a file or a link that somebody has put there: the directory may be anybody's.
+    let make = || fs::OpenOptions::new().write(true).create_new(true).open(&temporary);
+    let made = make().or_else(|error| match error.kind() {
+        ErrorKind::AlreadyExists => fs::remove_file(&temporary).and_then(|()| make()),
+        _ => Err(error),
+    });
+    let mut made = made.map_err(|error| failed(error.into()))?;
+    made.write_all(pid.to_string().as_bytes()).and_then(|()| fs::rename(&temporary, file)).map_err(|error| {
+        let _ = fs::remove_file(&temporary);
+        failed(error.into())
+    })
 }
