@@ -43,6 +43,7 @@ use crate::plan::sysctl::Sysctl;
 use crate::plan::{Plan, namespaces};
 use crate::process::streams::Console;
 use crate::process::{identity, program, streams};
+use crate::procfs;
 use crate::request::Stdio;
 use crate::seccomp::Filter;
 use cgroups::CgroupView;
@@ -113,25 +114,30 @@ pub(crate) fn begin() -> Result<()> {
     }
 }
 
+/// The label of the program to come, for whichever module owns the file.
+const LABEL: &str = "self/attr/exec";
+
 /// Attributes that are written through the host's procfs, before it is out of reach.
 pub(crate) fn through_proc(plan: &ProcessPlan, warnings: &mut Vec<String>) -> Result<()> {
     if let Some(score) = plan.oom_score {
-        match std::fs::write("/proc/self/oom_score_adj", score.to_string()) {
+        match procfs::write(Path::new("self/oom_score_adj"), score.to_string().as_bytes()) {
             Ok(()) => {}
             // Only a privileged process may make itself a less likely victim than its parent.
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(Errno::ACCESS | Errno::PERM) => {
                 warnings.push(format!("oom_score_adj {score} needs CAP_SYS_RESOURCE and is not set"));
             }
-            Err(error) => return Err(attribute("oom_score_adj")(error)),
+            Err(errno) => return Err(attribute("oom_score_adj")(errno.into())),
         }
     }
     if let Some(profile) = &plan.apparmor {
-        let own = Path::new("/proc/self/attr/apparmor/exec");
-        let file = if own.exists() { own } else { Path::new("/proc/self/attr/exec") };
-        std::fs::write(file, format!("exec {profile}")).map_err(attribute("AppArmor profile"))?;
+        let own = Path::new("self/attr/apparmor/exec");
+        let file = if procfs::has(own) { own } else { Path::new(LABEL) };
+        procfs::write(file, format!("exec {profile}").as_bytes())
+            .map_err(|errno| attribute("AppArmor profile")(errno.into()))?;
     }
     if let Some(label) = &plan.selinux {
-        std::fs::write("/proc/self/attr/exec", label).map_err(attribute("SELinux label"))?;
+        procfs::write(Path::new(LABEL), label.as_bytes())
+            .map_err(|errno| attribute("SELinux label")(errno.into()))?;
     }
     tune(plan)
 }
@@ -325,8 +331,8 @@ pub(crate) fn become_mapped_root() -> Result<()> {
 
 fn set_sysctls(sysctls: &[Sysctl]) -> Result<()> {
     for sysctl in sysctls {
-        std::fs::write(Path::new("/proc/sys").join(&sysctl.path), &sysctl.value)
-            .map_err(|error| Error::Sysctl { key: sysctl.path.replace('/', "."), source: error.into() })?;
+        procfs::write(&Path::new("sys").join(&sysctl.path), sysctl.value.as_bytes())
+            .map_err(|errno| Error::Sysctl { key: sysctl.path.replace('/', "."), source: errno.into() })?;
     }
     Ok(())
 }

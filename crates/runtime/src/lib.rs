@@ -27,6 +27,7 @@ mod pid_one;
 mod plan;
 mod prepare;
 mod process;
+mod procfs;
 mod request;
 pub mod seal;
 mod seccomp;

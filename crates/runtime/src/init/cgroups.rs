@@ -15,7 +15,9 @@ use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::mount::MoveMountFlags;
 
-use super::mounts::{Attributes, attach_with, because, change_attributes, clone_path, filesystem};
+use super::mounts::{
+    Attributes, attach_with, because, change_attributes, check_place, clone_path, filesystem,
+};
 use super::target::RootDirectory;
 use crate::cgroup::{Hierarchy, Layout};
 use crate::error::Result;
@@ -35,6 +37,7 @@ impl CgroupView<'_> {
     pub(super) fn mount(&self, root: &RootDirectory, mount: &MountPlan) -> Result<()> {
         let failed = because(mount, "cgroup");
         let place = root.directory(&mount.destination).map_err(&failed)?;
+        check_place(root, mount, &place, false)?;
         match self.layout {
             Layout::Unified(host) => self.unified(host, mount, &place),
             Layout::Legacy(hierarchies) => self.legacy(hierarchies, mount, &place),

@@ -11,6 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+use super::target::file_type;
+
 /// Directories below one another; deeper ones are an attack on the stack.
 const DEEPEST: u32 = 256;
 
@@ -82,11 +84,15 @@ fn copy_entry(
 }
 
 fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> rustix::io::Result<()> {
-    let source = match open(from, name, OFlags::RDONLY) {
+    let source = match open(from, name, OFlags::RDONLY | OFlags::NONBLOCK) {
         // A file bound over one of the image.
         Err(Errno::XDEV) => return Ok(()),
         result => result?,
     };
+    // What was a file a moment ago may be a pipe or a device by now, which would never end.
+    if file_type(&source)? != FileType::RegularFile {
+        return Err(Errno::STALE);
+    }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let made = rustix::fs::openat(to, name, flags, Mode::from_raw_mode(0o600))?;
     io::copy(&mut File::from(source), &mut File::from(made))

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, makedev};
+use rustix::fs::{FileType, Mode, OFlags, Stat, makedev};
 use rustix::io::Errno;
 
 use super::mounts::{attach, clone_path};
@@ -79,15 +79,21 @@ fn make(directory: &OwnedFd, name: &OsStr, device: &DevicePlan) -> Result<()> {
 /// What is already there (from the image, or a device listed twice) must be the device that is asked for.
 fn verify(directory: &OwnedFd, name: &OsStr, device: &DevicePlan) -> rustix::io::Result<()> {
     let stat = rustix::fs::statat(directory, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
-    let same = FileType::from_raw_mode(stat.st_mode) == device.kind
-        && (device.kind == FileType::Fifo || stat.st_rdev == makedev(device.major, device.minor));
-    if same { Ok(()) } else { Err(Errno::EXIST) }
+    if is(&stat, device) { Ok(()) } else { Err(Errno::EXIST) }
+}
+
+fn is(stat: &Stat, device: &DevicePlan) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == device.kind
+        && (device.kind == FileType::Fifo || stat.st_rdev == makedev(device.major, device.minor))
 }
 
 /// The host's device of the same path, bound over an empty file.
 fn bind(directory: &OwnedFd, name: &OsStr, device: &DevicePlan) -> rustix::io::Result<()> {
     let source = clone_path(&device.path, false)?;
-    let flags = OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    if !is(&rustix::fs::fstat(&source)?, device) {
+        return Err(Errno::NODEV);
+    }
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(0o644))?;
     let place = rustix::fs::openat(
         directory.as_fd(),

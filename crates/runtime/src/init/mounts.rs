@@ -16,7 +16,9 @@ use super::cgroups::CgroupView;
 use super::copy_up;
 use super::target::{RootDirectory, file_type};
 use crate::error::{Error, Result};
+use crate::plan::invalid;
 use crate::plan::mount::{MountKind, MountPlan};
+use crate::procfs::is_proc;
 
 /// The trees to bind, one for each mount that is a bind.
 #[derive(Debug)]
@@ -65,7 +67,7 @@ pub(super) fn attach(mount: &OwnedFd, place: impl AsFd) -> rustix::io::Result<()
 }
 
 /// A detached new filesystem.
-pub(super) fn filesystem(
+pub(crate) fn filesystem(
     kind: &str,
     source: &str,
     options: &[String],
@@ -108,7 +110,7 @@ pub(super) fn mount_all(
                     result => (result.map_err(because(mount, kind))?, Attributes::Set),
                 };
                 let place = directory(root, mount, kind)?;
-                refuse_inside_proc(mount, &place, kind == "proc")?;
+                check_place(root, mount, &place, kind == "proc")?;
                 attach_with(&fresh, &place, mount, attributes).map_err(because(mount, kind))?;
             }
             (MountKind::Bind { .. }, None) => {}
@@ -138,7 +140,7 @@ fn temporary(root: &RootDirectory, mount: &MountPlan, source: &str, options: &[S
         options.push(format!("mode={:o}", stat.st_mode & 0o7777));
     }
     let place = directory(root, mount, "tmpfs")?;
-    refuse_inside_proc(mount, &place, false)?;
+    check_place(root, mount, &place, false)?;
     let attributes = mount.own.set | mount.tree.set;
     if !mount.copy_up {
         let fresh = filesystem("tmpfs", source, &options, attributes).map_err(&failed)?;
@@ -164,7 +166,7 @@ fn bind(root: &RootDirectory, mount: &MountPlan, path: &Path, tree: &OwnedFd) ->
     let is_directory = file_type(tree).map_err(because(mount, &from))? == FileType::Directory;
     let place = if is_directory { root.directory(&mount.destination) } else { root.file(&mount.destination) };
     let place = place.map_err(because(mount, &from))?;
-    refuse_inside_proc(mount, &place, is_proc(tree))?;
+    check_place(root, mount, &place, is_proc(tree))?;
     attach_with(tree, &place, mount, Attributes::Change).map_err(because(mount, &from))
 }
 
@@ -229,8 +231,6 @@ fn directory(root: &RootDirectory, mount: &MountPlan, kind: &str) -> Result<Owne
     root.directory(&mount.destination).map_err(failed)
 }
 
-const PROC_MAGIC: u64 = 0x9fa0;
-
 /// Files of procfs over which something may be bound: views of the machine that lxcfs and its like replace.
 const REPLACEABLE: [&str; 10] = [
     "/proc/cpuinfo",
@@ -245,25 +245,27 @@ const REPLACEABLE: [&str; 10] = [
     "/proc/sys/crypto/fips_enabled",
 ];
 
-fn is_proc(fd: &OwnedFd) -> bool {
-    rustix::fs::fstatfs(fd).is_ok_and(|fs| fs.f_type as u64 == PROC_MAGIC)
-}
-
 /// Nothing else may be put inside `/proc` (a volume there could fake what the container's tools and our own
-/// protections rely on), except a procfs on `/proc` itself.
-fn refuse_inside_proc(mount: &MountPlan, place: &OwnedFd, brings_proc: bool) -> Result<()> {
-    let named = mount.destination == Path::new("/proc");
-    let allowed = match (named, brings_proc) {
+/// protections rely on), except a procfs on `/proc` itself. Nor may anything be put over the root, by a link to it:
+/// init would go on below, and those who join the container above.
+pub(super) fn check_place(
+    root: &RootDirectory,
+    mount: &MountPlan,
+    place: &OwnedFd,
+    brings_proc: bool,
+) -> Result<()> {
+    let destination = &mount.destination;
+    if root.is(place).map_err(because(mount, "none"))? {
+        return Err(invalid("mounts", format!("{destination:?} is on top of the root filesystem")));
+    }
+    let allowed = match (destination == Path::new("/proc"), brings_proc) {
         (true, brings_proc) => brings_proc,
-        (false, _) => !is_proc(place) || REPLACEABLE.iter().any(|path| mount.destination == Path::new(path)),
+        (false, _) => !is_proc(place) || REPLACEABLE.iter().any(|path| destination == Path::new(path)),
     };
     if allowed {
         return Ok(());
     }
-    Err(crate::plan::invalid(
-        "mounts",
-        format!("{:?} cannot be mounted because it is inside /proc", mount.destination),
-    ))
+    Err(invalid("mounts", format!("{destination:?} cannot be mounted because it is inside /proc")))
 }
 
 /// Makes what a descriptor names (and everything below) read-only, by a mount of its own.

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
 /// A root filesystem that is not yet anybody's `/`.
@@ -27,6 +27,11 @@ impl RootDirectory {
 
     pub(super) fn fd(&self) -> &OwnedFd {
         &self.0
+    }
+
+    /// Whether a descriptor names the root directory itself, on the same mount.
+    pub(super) fn is(&self, place: &OwnedFd) -> rustix::io::Result<bool> {
+        Ok(identity(&self.0)? == identity(place)?)
     }
 
     /// What is at `path`.
@@ -119,6 +124,13 @@ impl Missing {
             }
         }
     }
+}
+
+/// Mount, device and number of what a descriptor names.
+fn identity(fd: &OwnedFd) -> rustix::io::Result<(u64, (u32, u32), u64)> {
+    let wanted = StatxFlags::INO | StatxFlags::MNT_ID;
+    let stat = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, wanted)?;
+    Ok((stat.stx_mnt_id, (stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino))
 }
 
 /// The kind of file behind a descriptor.
