@@ -19,8 +19,10 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::net::sockopt::Timeout;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
@@ -81,15 +83,24 @@ impl Channel {
             .map_err(failed)
     }
 
-    /// Waits for the next report. `None` when the other side has closed: it runs its program, or is dead.
-    pub(crate) fn next(&self) -> Result<Option<(Report, Option<OwnedFd>)>> {
+    /// Makes [`Channel::next`] look up from its wait in intervals of `patience`.
+    pub(crate) fn look_up_every(&self, patience: Duration) -> Result<()> {
+        rustix::net::sockopt::set_socket_timeout(&self.0, Timeout::Recv, Some(patience)).map_err(failed)
+    }
+
+    /// Waits for the next report. `waiting` is asked in intervals whether there is sense in it. `None` when the other side has closed: it runs its program, or is dead.
+    pub(crate) fn next(&self, waiting: impl Fn() -> Result<()>) -> Result<Option<(Report, Option<OwnedFd>)>> {
         let mut bytes = vec![0; LARGEST];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let received = rustix::io::retry_on_intr(|| {
+        let received = loop {
             let mut into = [IoSliceMut::new(&mut bytes)];
-            rustix::net::recvmsg(&self.0, &mut into, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
-        });
+            match rustix::net::recvmsg(&self.0, &mut into, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+                Err(Errno::AGAIN) => waiting()?,
+                Err(Errno::INTR) => {}
+                received => break received,
+            }
+        };
         let length = match received {
             Ok(message) => message.bytes,
             // A peer that died with unread bytes of ours is just gone.
@@ -149,12 +160,12 @@ mod tests {
         let (one, other) = Channel::pair().unwrap();
         one.report(&Report::Console, Some(one.as_fd())).unwrap();
         one.report(&Report::Failed(Error::InitDied), None).unwrap();
-        assert!(matches!(other.next().unwrap(), Some((Report::Console, Some(_)))));
-        assert!(matches!(other.next().unwrap(), Some((Report::Failed(Error::InitDied), None))));
+        assert!(matches!(other.next(|| Ok(())).unwrap(), Some((Report::Console, Some(_)))));
+        assert!(matches!(other.next(|| Ok(())).unwrap(), Some((Report::Failed(Error::InitDied), None))));
         other.go().unwrap();
         assert!(one.wait());
         drop(one);
-        assert!(other.next().unwrap().is_none());
+        assert!(other.next(|| Ok(())).unwrap().is_none());
         assert!(!other.wait());
     }
 }

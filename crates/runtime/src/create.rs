@@ -1,6 +1,7 @@
 //! From a prepared container to one whose init waits for the word to run its program.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use barge_sys::namespace::{self, kind};
 use barge_sys::process::{CloneArgs, Cloned, clone3};
@@ -76,13 +77,28 @@ impl Poststop {
 
 /// Waits until a process has become its program, which closes its end.
 pub(crate) fn started(channel: &Channel, pidfd: &OwnedFd) -> Result<()> {
-    match channel.next()? {
-        None => Ok(()),
-        Some((Report::Failed(error), _)) => {
-            reap(pidfd);
-            Err(error)
-        }
-        Some(_) => Err(Error::Channel { source: rustix::io::Errno::PROTO.into() }),
+    let failure = match channel.next(|| still_going(pidfd)) {
+        Ok(None) => return Ok(()),
+        Ok(Some((Report::Failed(error), _))) | Err(error) => error,
+        Ok(Some(_)) => Error::Channel { source: rustix::io::Errno::PROTO.into() },
+    };
+    // It is about to end, or has to.
+    let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
+    reap(pidfd);
+    Err(failure)
+}
+
+/// A child that waits for nothing of ours is looked at this often.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A process of the container may stop one that is on its way in, as it may kill it: whoever waited for that would wait
+/// for ever.
+fn still_going(pidfd: &OwnedFd) -> Result<()> {
+    let look = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    match rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), look) {
+        Ok(Some(_)) => Err(Error::Halted),
+        // Not stopped; or its end, which the channel tells.
+        Ok(None) | Err(_) => Ok(()),
     }
 }
 
@@ -119,8 +135,9 @@ pub(crate) fn follow(
 ) -> Result<Ready> {
     let Born { channel, pid, pidfd } = *child;
     let mut console = None;
+    channel.look_up_every(PATIENCE)?;
     loop {
-        let next = channel.next().and_then(|report| match report {
+        let next = channel.next(|| still_going(pidfd)).and_then(|report| match report {
             Some((Report::MapIds, _)) => {
                 userns::write_maps(pid, ids)?;
                 channel.go().map(|()| None)

@@ -165,6 +165,8 @@ pub enum Error {
     Channel { source: Cause },
     #[error("the container's init ended before it was ready")]
     InitDied,
+    #[error("the process was stopped by another one on its way into the container")]
+    Halted,
 
     #[error("error running {kind} hook #{index}: {reason}")]
     Hook { kind: String, index: usize, reason: String },
@@ -194,6 +196,8 @@ pub enum Error {
     WrongStatus { id: String, status: String, operation: String },
     #[error("signal {signal} to pid {pid}: {source}")]
     Signal { signal: i32, pid: i32, source: Cause },
+    #[error("hold pid {pid}: {source}")]
+    Hold { pid: i32, source: Cause },
     #[error("{reason}")]
     Usage { reason: String },
 }

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use barge_oci::runtime_spec::Linux;
 use barge_sys::namespace::{self, kind};
-use barge_sys::process::{CloneArgs, Cloned, clone3};
+use barge_sys::process::{CloneArgs, Cloned, clone3, kill_held};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::CpuSet;
@@ -16,7 +16,7 @@ use rustix::thread::CpuSet;
 use crate::cgroup::{Cgroup, Entry};
 use crate::channel::Channel;
 use crate::create::{self, Born, Visit};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 use crate::init::{self, Ending, Gate};
 use crate::labels;
 use crate::plan::IdMaps;
@@ -52,8 +52,8 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     let (ours, theirs) = Channel::pair()?;
     // Pid and time namespaces are only for children: the parent goes there, and comes back.
     let visit = if namespaces.separate(kind::PID) {
-        let pid = namespace_of(request.init_pid, "pid")?;
-        Visit::begin(vec![(kind::PID, pid)], 0)?
+        let init = init.try_clone_to_owned().map_err(|error| gone(request.init_pid, error.into()))?;
+        Visit::begin(vec![(kind::PID, init)], 0)?
     } else {
         Visit::begin(Vec::new(), 0)?
     };
@@ -61,7 +61,7 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     let cloned = match clone_into(entry.birth()) {
         // The container has moved its processes further down, and its own cgroup takes none any more.
         Err(error) if entry.birth().is_some() && error.raw_os_error() == Some(BUSY) => {
-            clone_into(Some(&cgroup_of(request.init_pid)?))
+            clone_into(Some(&cgroup_of(request.init_pid, init)?))
         }
         result => result,
     };
@@ -94,13 +94,15 @@ fn clone_into(cgroup: Option<&OwnedFd>) -> std::io::Result<Cloned> {
 }
 
 /// The cgroup (of version 2) that a process is in now.
-fn cgroup_of(pid: i32) -> Result<OwnedFd> {
+fn cgroup_of(pid: i32, held: BorrowedFd<'_>) -> Result<OwnedFd> {
     let file = std::path::PathBuf::from(format!("/proc/{pid}/cgroup"));
     let text = std::fs::read_to_string(&file).map_err(|error| Error::File {
         operation: "read".into(),
         path: file,
         source: error.into(),
     })?;
+    // What was read is about this process only if it still has its number.
+    kill_held(held, 0).map_err(|error| gone(pid, error.into()))?;
     let path = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
     match Cgroup::open(path)?.entry()? {
         Entry::Birth(directory) => Ok(directory),
@@ -114,21 +116,13 @@ fn seccomp_filter(owner: Owner<'_>, cache: Option<&std::path::Path>) -> Result<O
 }
 
 fn open_init(pid: i32) -> Result<OwnedFd> {
-    let gone = |errno: Errno| Error::NamespaceOpen {
-        kind: "container".into(),
-        path: format!("/proc/{pid}").into(),
-        source: errno.into(),
-    };
-    let pid = Pid::from_raw(pid).ok_or(Errno::SRCH).map_err(gone)?;
-    rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(gone)
+    let number = Pid::from_raw(pid).ok_or(Errno::SRCH);
+    let opened = number.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()));
+    opened.map_err(|errno| gone(pid, errno.into()))
 }
 
-fn namespace_of(pid: i32, name: &str) -> Result<OwnedFd> {
-    let path = std::path::PathBuf::from(format!("/proc/{pid}/ns/{name}"));
-    match std::fs::File::open(&path) {
-        Ok(file) => Ok(file.into()),
-        Err(error) => Err(Error::NamespaceOpen { kind: name.into(), path, source: error.into() }),
-    }
+fn gone(pid: i32, source: Cause) -> Error {
+    Error::NamespaceOpen { kind: "container".into(), path: format!("/proc/{pid}").into(), source }
 }
 
 /// Keeps this process, and the children that it gets meanwhile, on some processors until it is dropped.

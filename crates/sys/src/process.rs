@@ -167,6 +167,16 @@ pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// As [`kill`], to the process of a pidfd, which stays the one it was when its number goes to another. Signal 0 only
+/// asks whether it is there.
+pub fn kill_held(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    let no_details = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is borrowed for the call, and without details the kernel reads no memory of ours.
+    let result =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_details, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Marks every descriptor from `first` on as closed at the next `execve`.
 pub fn close_on_exec_from(first: RawFd) -> io::Result<()> {
     // SAFETY: no descriptor is closed now, so none that somebody owns becomes invalid.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use rustix::io::Errno;
 use rustix::process::Signal;
 
 use super::state::{Container, Status};
@@ -39,10 +40,10 @@ fn end(container: &Container) -> Result<()> {
     let signal = Signal::KILL.as_raw();
     let pid = container.document.pid;
     container.cgroup()?.signal_all(signal)?;
-    match barge_sys::process::kill(pid, signal) {
+    match container.signal(signal) {
         Ok(()) => {}
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => {}
-        Err(error) => return Err(Error::Signal { signal, pid, source: error.into() }),
+        Err(Error::Signal { source, .. }) if source.errno() == Errno::SRCH.raw_os_error() => {}
+        Err(error) => return Err(error),
     }
     for _ in 0..1000 {
         if container.status() == Status::Stopped {
@@ -50,5 +51,5 @@ fn end(container: &Container) -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    Err(Error::Signal { signal, pid, source: rustix::io::Errno::TIMEDOUT.into() })
+    Err(Error::Signal { signal, pid, source: Errno::TIMEDOUT.into() })
 }

@@ -1,6 +1,6 @@
 //! `exec`: one more process in a running container.
 
-use std::fs;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use barge_oci::runtime_spec::{Capabilities, Capability, LinuxCapabilities, Process};
@@ -73,7 +73,8 @@ pub(super) struct Arguments {
 
 pub(super) fn exec(root: &Path, arguments: &Arguments) -> Result<u8> {
     let container = Container::load(root, &arguments.id)?;
-    match container.status() {
+    let (init, status) = container.hold()?;
+    match status {
         Status::Running | Status::Created => {}
         Status::Paused if arguments.ignore_paused => {}
         Status::Paused => {
@@ -101,7 +102,7 @@ pub(super) fn exec(root: &Path, arguments: &Arguments) -> Result<u8> {
     let foreground = streams::Foreground::begin(arguments.detach)?;
     let executed = crate::exec(ExecRequest {
         init_pid: container.document.pid,
-        init_pidfd: None,
+        init_pidfd: init.as_ref().map(AsFd::as_fd),
         id: &container.document.id,
         bundle: &container.document.bundle,
         spec,
@@ -125,11 +126,7 @@ pub(super) fn exec(root: &Path, arguments: &Arguments) -> Result<u8> {
 }
 
 fn read_process(file: &Path) -> Result<Process> {
-    let text = fs::read(file).map_err(|error| Error::File {
-        operation: "read".into(),
-        path: file.into(),
-        source: error.into(),
-    })?;
+    let text = crate::document::load(file)?;
     let (process, warnings) = crate::document::process(&text)
         .map_err(|error| Error::Document { path: file.into(), reason: error.to_string() })?;
     warnings.iter().for_each(|warning| super::warn(warning));

@@ -31,13 +31,7 @@ pub(super) fn kill(root: &Path, arguments: &Arguments) -> Result<u8> {
         Status::Stopped => return Err(container.wrong(Status::Stopped, "kill")),
         Status::Created | Status::Running | Status::Paused => {}
     }
-    let pid = container.document.pid;
-    barge_sys::process::kill(pid, signal).map_err(|error| Error::Signal {
-        signal,
-        pid,
-        source: error.into(),
-    })?;
-    Ok(0)
+    container.signal(signal).map(|()| 0)
 }
 
 const NAMES: [&str; 31] = [

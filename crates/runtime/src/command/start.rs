@@ -59,7 +59,7 @@ pub(super) fn start(root: &Path, arguments: &Arguments) -> Result<u8> {
 fn stop(container: &Container) {
     let signal = Signal::KILL.as_raw();
     let _ = container.cgroup().map(|cgroup| cgroup.signal_all(signal));
-    let _ = barge_sys::process::kill(container.document.pid, signal);
+    let _ = container.signal(signal);
 }
 
 /// What init says of the start, if somebody has to know: nothing when its program runs.

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use barge_oci::runtime_spec::Spec;
 use clap::Args;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags};
 use serde::{Deserialize, Serialize};
 
 use super::{json, print as print_line};
@@ -152,6 +155,28 @@ impl Container {
             .and_then(|()| fs::rename(&temporary, &path))
             .map_err(|error| Error::File { operation: "write".into(), path, source: error.into() })?;
         Ok(Self { directory, document })
+    }
+
+    /// Its init, and what it is doing; no init when it has stopped. In this order: a number that another process has by
+    /// now does not pass for the container's, and what passed can't become another's any more.
+    pub(super) fn hold(&self) -> Result<(Option<OwnedFd>, Status)> {
+        let pid = self.document.pid;
+        let opened = Pid::from_raw(pid).ok_or(Errno::SRCH);
+        let init = match opened.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty())) {
+            Ok(init) => Some(init),
+            Err(Errno::SRCH) => None,
+            Err(errno) => return Err(Error::Hold { pid, source: errno.into() }),
+        };
+        let status = self.status();
+        Ok((init.filter(|_| status != Status::Stopped), status))
+    }
+
+    /// Sends a signal to its init; none to a process that only has its number.
+    pub(super) fn signal(&self, signal: i32) -> Result<()> {
+        let failed = |source| Error::Signal { signal, pid: self.document.pid, source };
+        let (init, _) = self.hold()?;
+        let init = init.ok_or_else(|| failed(Errno::SRCH.into()))?;
+        barge_sys::process::kill_held(init.as_fd(), signal).map_err(|error| failed(error.into()))
     }
 
     pub(super) fn status(&self) -> Status {
