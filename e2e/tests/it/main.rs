@@ -12,6 +12,7 @@ mod network;
 mod peers;
 mod pull;
 mod push;
+mod remote;
 mod restart;
 mod run;
 mod stop;
