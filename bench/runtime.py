@@ -14,11 +14,7 @@ import lib
 
 
 def main():
-    # crun refuses a hybrid hierarchy unless its v2 part is out of sight.
-    if os.environ.get("BENCH_NAMESPACE") != "1" and os.path.ismount("/sys/fs/cgroup/unified"):
-        os.environ["BENCH_NAMESPACE"] = "1"
-        os.execvp("unshare", ["unshare", "--mount", "sh", "-c", 'umount /sys/fs/cgroup/unified; exec "$@"', "sh",
-                              sys.executable, *sys.argv])
+    lib.without_unified()
     binary, runs = os.path.realpath(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 50
     directory = lib.scratch()
     try:
