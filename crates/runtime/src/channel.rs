@@ -2,8 +2,12 @@
 //!
 //! ```text
 //! init                                parent
+//!  ├── OomScore { score } ─────────────>│   only in a user namespace
+//!  │<───────────────────────── one byte ─┤   it is set, or can't be
 //!  ├── MapIds ──────────────────────────>│   only with a new user namespace
 //!  │<───────────────────────── one byte ─┤   the maps are written
+//!  ├── Links ───────────────────────────>│   only with network devices to move
+//!  │<───────────────────────── one byte ─┤   they are there
 //!  ├── Console + descriptor ────────────>│   only with a terminal
 //!  ├── Mounted ───────────────────────>│   only with hooks during create
 //!  │<───────────────────────── one byte ─┤   the runtime's hooks have run
@@ -36,6 +40,12 @@ use crate::error::{Error, Result};
 pub(crate) enum Report {
     /// It waits for its id maps.
     MapIds,
+    /// A middle has given birth to this process, whose pidfd comes with this (see [`crate::birth`]).
+    Born { pid: i32 },
+    /// It has no right to this score, its parent may.
+    OomScore { score: i32 },
+    /// It is in its network namespace and waits for the host's links.
+    Links,
     /// The master of its terminal comes with this.
     Console,
     /// Its mounts are made and it waits for the hooks of its parent.

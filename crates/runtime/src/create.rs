@@ -3,17 +3,18 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use barge_sys::namespace::{self, kind};
-use barge_sys::process::{CloneArgs, Cloned, clone3};
+use barge_sys::namespace::kind;
+use barge_sys::process::{CloneArgs, Cloned};
 use rustix::process::{WaitId, WaitIdOptions};
 
+use crate::birth::Ways;
 use crate::cgroup::Cgroup;
 use crate::channel::{Channel, Report};
 use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
 use crate::init::{self, Gate, Init};
 use crate::net_devices;
-use crate::plan::{IdMaps, Plan, namespaces};
+use crate::plan::Plan;
 use crate::prepare::Prepared;
 use crate::request::Inputs;
 use crate::seccomp::{Filter, Listener};
@@ -126,23 +127,18 @@ pub(crate) struct Born<'a> {
 
 /// Follows a new process until it is ready; on its failure reaps it and returns its error.
 ///
-/// `mounted` is called when its mounts are made, if it stops there for hooks.
+/// `answer` does what it stops and asks for, and says what could not be done.
 pub(crate) fn follow(
     child: &Born<'_>,
-    ids: &IdMaps,
-    mounted: impl Fn() -> Result<()>,
+    answer: impl Fn(&Report) -> Result<Option<String>>,
     listener: Option<&Listener>,
 ) -> Result<Ready> {
     let Born { channel, pid, pidfd } = *child;
     let mut console = None;
+    let mut warnings = Vec::new();
     channel.look_up_every(PATIENCE)?;
     loop {
         let next = channel.next(|| still_going(pidfd)).and_then(|report| match report {
-            Some((Report::MapIds, _)) => {
-                userns::write_maps(pid, ids)?;
-                channel.go().map(|()| None)
-            }
-            Some((Report::Mounted, _)) => mounted().and_then(|()| channel.go()).map(|()| None),
             Some((Report::Listener { number }, _)) => {
                 let listener = listener.ok_or(Error::InitDied)?;
                 listener.hand_over(pid, pidfd, number)?;
@@ -152,13 +148,20 @@ pub(crate) fn follow(
                 console = fd;
                 Ok(None)
             }
-            Some((Report::Ready { warnings }, _)) => Ok(Some(warnings)),
+            Some((Report::Ready { warnings: more }, _)) => {
+                warnings.extend(more);
+                Ok(Some(()))
+            }
             Some((Report::Failed(error), _)) => Err(error),
+            Some((asked, _)) => answer(&asked).and_then(|warning| {
+                warnings.extend(warning);
+                channel.go().map(|()| None)
+            }),
             None => Err(Error::InitDied),
         });
         match next {
             Ok(None) => {}
-            Ok(Some(warnings)) => return Ok(Ready { console, warnings }),
+            Ok(Some(())) => return Ok(Ready { console, warnings }),
             Err(error) => {
                 // Its cgroup can only be removed when it is gone.
                 let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
@@ -169,32 +172,26 @@ pub(crate) fn follow(
     }
 }
 
-fn move_devices(plan: &Plan, child: &Born<'_>) -> Result<()> {
-    if plan.net_devices.is_empty() {
-        return Ok(());
+/// Does what init of `pid` asks for.
+fn answer(plan: &Plan, pid: i32, asked: &Report) -> Result<Option<String>> {
+    match asked {
+        Report::OomScore { score } => return init::set_oom_score_of(pid, *score),
+        Report::MapIds => userns::write_maps(pid, &plan.ids),
+        Report::Links => move_devices(plan, pid),
+        Report::Mounted => plan.hooks.as_ref().map_or(Ok(()), |hooks| hooks.create_in_runtime(pid)),
+        _ => Err(Error::InitDied),
     }
-    let path = std::path::PathBuf::from(format!("/proc/{}/ns/net", child.pid));
+    .map(|()| None)
+}
+
+fn move_devices(plan: &Plan, pid: i32) -> Result<()> {
+    let path = std::path::PathBuf::from(format!("/proc/{pid}/ns/net"));
     let netns = std::fs::File::open(&path).map_err(|error| Error::NamespaceOpen {
         kind: "net".into(),
         path,
         source: error.into(),
     })?;
     net_devices::move_all(&plan.net_devices, netns.as_fd())
-}
-
-/// Its cgroup can only be removed when it is gone.
-fn end(child: &Born<'_>) {
-    let _ = rustix::process::pidfd_send_signal(child.pidfd, rustix::process::Signal::KILL);
-    reap(child.pidfd);
-}
-
-/// The offsets of the time namespace that this process has made, while nobody is in it.
-fn set_clocks(offsets: &str) -> Result<()> {
-    if offsets.is_empty() {
-        return Ok(());
-    }
-    std::fs::write("/proc/self/timens_offsets", offsets)
-        .map_err(|error| Error::Attribute { what: "linux.timeOffsets".into(), source: error.into() })
 }
 
 /// Makes the container's init.
@@ -207,19 +204,17 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
         joins.retain(|(kind, _)| *kind != kind::NET);
         joins.push((kind::NET, netns));
     }
-    // A process is born in its pid and time namespaces; and with a user namespace of its own it would have no right
-    // to join anything any more. The parent goes there for the moment of the birth.
-    let all = new & kind::USER != 0;
-    let (before, after) = joins.into_iter().partition(|(kind, _)| all || is_for_children(*kind));
-    // Time namespaces are only entered by children of those who make one.
-    let parents = new & kind::TIME;
-    let sources = userns::open_sources(&plan, None)?;
+    let user = joins.iter().find(|(kind, _)| *kind == kind::USER).map(|(_, fd)| fd);
+    let sources = userns::open_sources(&plan, user)?;
     let (ours, theirs) = Channel::pair()?;
-    let visit = Visit::begin(before, parents)?;
-    set_clocks(&plan.namespaces.offsets)?;
-    let args =
-        CloneArgs { namespaces: new & !(kind::CGROUP | kind::TIME), cgroup: entry.birth().map(AsFd::as_fd) };
-    let cloned = clone3(args).map_err(|error| Error::Clone { source: error.into() })?;
+    let args = CloneArgs { cgroup: entry.birth().map(AsFd::as_fd), ..CloneArgs::default() };
+    let ways = Ways { new, joins, offsets: &plan.namespaces.offsets };
+    let within = ways.need_middle();
+    let (cloned, joins) = if within {
+        (ways.clone_within(args, |middle| settle_maps(&plan, middle))?, Vec::new())
+    } else {
+        ways.clone_init(args)?
+    };
     let (pid, pidfd) = match cloned {
         Cloned::Child => {
             drop(ours);
@@ -229,7 +224,8 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
                 layout: &layout,
                 entry: &entry,
                 filter: filter.as_ref(),
-                joins: after,
+                mapped: within,
+                joins,
                 sources,
                 stdio: inputs.stdio,
                 channel: theirs,
@@ -241,20 +237,17 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
     drop(theirs);
-    visit.end()?;
-    let hooks = plan.hooks.as_ref();
-    let run_hooks = || hooks.map_or(Ok(()), |hooks| hooks.create_in_runtime(pid));
+    drop(joins);
     let listener = filter.as_ref().and_then(Filter::listener);
     let child = Born { channel: &ours, pid, pidfd: &pidfd };
-    let ready = match follow(&child, &plan.ids, run_hooks, listener) {
+    let ready = match follow(&child, |asked| answer(&plan, pid, asked), listener) {
         Ok(ready) => ready,
         Err(error) => {
             drop(cgroup);
-            abandoned(&error, hooks);
+            abandoned(&error, plan.hooks.as_ref());
             return Err(error);
         }
     };
-    move_devices(&plan, &child).inspect_err(|_| end(&child))?;
     let Some(cgroup) = cgroup.keep() else { return Err(Error::InitDied) };
     Ok(Created {
         pid,
@@ -266,6 +259,14 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
         channel: ours,
         hooks: plan.hooks,
     })
+}
+
+/// The maps of a user namespace that a middle has made or joined.
+fn settle_maps(plan: &Plan, middle: i32) -> Result<()> {
+    match plan.namespaces.new & kind::USER {
+        0 => userns::compare_maps(middle, &plan.ids),
+        _ => userns::write_maps(middle, &plan.ids),
+    }
 }
 
 /// A hook that fails takes the container's life to its end, where the poststop hooks run (runtime.md, Lifecycle).
@@ -283,56 +284,4 @@ fn init_main(init: Init<'_>) -> ! {
         Err(_) => barge_sys::process::exit_now(1),
     };
     init::run(&report, || init.become_container())
-}
-
-fn is_for_children(kind: u64) -> bool {
-    matches!(kind, kind::PID | kind::TIME)
-}
-
-/// A stay of this process in other namespaces, for a child to be born there.
-pub(crate) struct Visit {
-    home: Vec<(u64, OwnedFd)>,
-}
-
-impl Visit {
-    /// Goes into the namespaces of `joins`, and makes new ones of the kinds `new` for children.
-    pub(crate) fn begin(joins: Vec<(u64, OwnedFd)>, new: u64) -> Result<Self> {
-        let mut visit = Self { home: Vec::new() };
-        for (kind, fd) in joins {
-            visit.remember(kind)?;
-            init::join(kind, &fd)?;
-        }
-        if new != 0 {
-            visit.remember(new)?;
-            namespace::unshare(new)
-                .map_err(|error| Error::Attribute { what: "time namespace".into(), source: error.into() })?;
-        }
-        Ok(visit)
-    }
-
-    fn remember(&mut self, kind: u64) -> Result<()> {
-        let name = namespaces::name(kind);
-        let path = std::path::PathBuf::from(format!("/proc/self/ns/{name}"));
-        let fd = std::fs::File::open(&path).map_err(|error| Error::NamespaceOpen {
-            kind: name.into(),
-            path,
-            source: error.into(),
-        })?;
-        self.home.push((kind, fd.into()));
-        Ok(())
-    }
-
-    /// Comes back.
-    pub(crate) fn end(mut self) -> Result<()> {
-        self.home.drain(..).rev().try_for_each(|(kind, fd)| init::join(kind, &fd))
-    }
-}
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        for (kind, fd) in self.home.drain(..).rev() {
-            // Reached only after a failure, which is what the caller hears of.
-            let _ = init::join(kind, &fd);
-        }
-    }
 }

@@ -13,18 +13,19 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::CpuSet;
 
+use crate::birth::{self, Visit};
 use crate::cgroup::{Cgroup, Entry};
-use crate::channel::Channel;
-use crate::create::{self, Born, Visit};
+use crate::channel::{Channel, Report};
+use crate::create::{self, Born};
 use crate::error::{Cause, Error, Result};
 use crate::init::{self, Ending, Gate};
 use crate::labels;
-use crate::plan::IdMaps;
 use crate::plan::namespaces::Namespaces;
 use crate::plan::process::ProcessPlan;
 use crate::process::streams::{self, Console};
 use crate::request::{ExecRequest, Executed, Stdio};
 use crate::seccomp::{Filter, Owner};
+use crate::userns;
 
 /// Runs a process inside a running container; returns once its program runs.
 pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
@@ -50,38 +51,42 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     };
     let entry = request.cgroup.entry()?;
     let (ours, theirs) = Channel::pair()?;
-    // Pid and time namespaces are only for children: the parent goes there, and comes back.
-    let visit = if namespaces.separate(kind::PID) {
-        let init = init.try_clone_to_owned().map_err(|error| gone(request.init_pid, error.into()))?;
-        Visit::begin(vec![(kind::PID, init)], 0)?
-    } else {
-        Visit::begin(Vec::new(), 0)?
-    };
     let stay = plan.affinity.initial.as_deref().map(Stay::begin).transpose()?;
-    let cloned = match clone_into(entry.birth()) {
-        // The container has moved its processes further down, and its own cgroup takes none any more.
-        Err(error) if entry.birth().is_some() && error.raw_os_error() == Some(BUSY) => {
-            clone_into(Some(&cgroup_of(request.init_pid, init)?))
+    let user = UserNamespace::of(&namespaces, request.init_pid, init)?;
+    let separate_pid = namespaces.separate(kind::PID);
+    let cloned = match user {
+        UserNamespace::First => through_user(init, separate_pid, &entry)?,
+        _ => {
+            // Pid and time namespaces are only for children: the parent goes there, and comes back.
+            let pid = separate_pid.then(|| init.try_clone_to_owned()).transpose();
+            let pid = pid.map_err(|error| gone(request.init_pid, error.into()))?;
+            let visit = Visit::begin(pid.map(|fd| (kind::PID, fd)).into_iter().collect(), 0)?;
+            match clone_inside(&entry, request.init_pid, init)? {
+                Cloned::Child => {
+                    // It stays.
+                    std::mem::forget(visit);
+                    Cloned::Child
+                }
+                parent => visit.end().map(|()| parent)?,
+            }
         }
-        result => result,
     };
-    let cloned = cloned.map_err(|error| Error::Clone { source: error.into() })?;
     let (pid, pidfd) = match cloned {
         Cloned::Child => {
             drop(ours);
             let preserved = request.preserved;
-            let joiner = Joiner { plan: &plan, namespaces: &namespaces, init, entry: &entry, preserved };
+            let joiner =
+                Joiner { plan: &plan, namespaces: &namespaces, user, init, entry: &entry, preserved };
             let work = || joiner.join_container(request.stdio, filter.as_ref(), &theirs);
             init::run(&theirs, work)
         }
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
     drop(theirs);
-    visit.end()?;
     drop(stay);
     let listener = filter.as_ref().and_then(Filter::listener);
     let child = Born { channel: &ours, pid, pidfd: &pidfd };
-    let ready = create::follow(&child, &IdMaps::default(), || Ok(()), listener)?;
+    let ready = create::follow(&child, |asked| answer(pid, asked), listener)?;
     ours.go()?;
     create::started(&ours, &pidfd)?;
     Ok(Executed { pid, pidfd, console: ready.console, warnings: ready.warnings })
@@ -89,8 +94,70 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
 
 const BUSY: i32 = Errno::BUSY.raw_os_error();
 
+/// The user namespace of the container, as the new process comes to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum UserNamespace {
+    /// It is the caller's.
+    Same,
+    /// It is joined with all others.
+    Joined,
+    /// It is joined before all others: without privileges it is only from there that they can be joined.
+    First,
+}
+
+impl UserNamespace {
+    fn of(namespaces: &Namespaces, init: i32, held: BorrowedFd<'_>) -> Result<Self> {
+        if !namespaces.separate(kind::USER) {
+            return Ok(Self::Same);
+        }
+        let path = std::path::PathBuf::from(format!("/proc/{init}/ns/user"));
+        let user = std::fs::File::open(&path).map_err(|error| Error::NamespaceOpen {
+            kind: "user".into(),
+            path,
+            source: error.into(),
+        })?;
+        // What was opened is this process's only if it still has its number.
+        kill_held(held, 0).map_err(|error| gone(init, error.into()))?;
+        if userns::is_own(&user.into()) {
+            return Ok(Self::Same);
+        }
+        Ok(if rustix::process::geteuid().is_root() { Self::Joined } else { Self::First })
+    }
+}
+
+fn answer(pid: i32, asked: &Report) -> Result<Option<String>> {
+    match asked {
+        Report::OomScore { score } => init::set_oom_score_of(pid, *score),
+        _ => Err(Error::InitDied),
+    }
+}
+
+/// The birth of a process in the user namespace of `init`.
+fn through_user(init: BorrowedFd<'_>, separate_pid: bool, entry: &Entry) -> Result<Cloned> {
+    let kinds = kind::USER | if separate_pid { kind::PID } else { 0 };
+    let args = CloneArgs { cgroup: entry.birth().map(AsFd::as_fd), ..CloneArgs::default() };
+    birth::through_middle(0, args, |_| Err(Error::InitDied), |_| join(init, kinds))
+}
+
+/// A new process in the container's cgroup.
+fn clone_inside(entry: &Entry, init: i32, held: BorrowedFd<'_>) -> Result<Cloned> {
+    let cloned = match clone_into(entry.birth()) {
+        // The container has moved its processes further down, and its own cgroup takes none any more.
+        Err(error) if entry.birth().is_some() && error.raw_os_error() == Some(BUSY) => {
+            clone_into(Some(&cgroup_of(init, held)?))
+        }
+        result => result,
+    };
+    cloned.map_err(|error| Error::Clone { source: error.into() })
+}
+
+fn join(init: BorrowedFd<'_>, kinds: u64) -> Result<()> {
+    namespace::join(init, kinds)
+        .map_err(|error| Error::NamespaceJoin { kind: "container".into(), source: error.into() })
+}
+
 fn clone_into(cgroup: Option<&OwnedFd>) -> std::io::Result<Cloned> {
-    clone3(CloneArgs { namespaces: 0, cgroup: cgroup.map(AsFd::as_fd) })
+    clone3(CloneArgs { cgroup: cgroup.map(AsFd::as_fd), ..CloneArgs::default() })
 }
 
 /// The cgroup (of version 2) that a process is in now.
@@ -159,6 +226,7 @@ fn affinity(errno: Errno) -> Error {
 struct Joiner<'a> {
     plan: &'a ProcessPlan,
     namespaces: &'a Namespaces,
+    user: UserNamespace,
     init: BorrowedFd<'a>,
     entry: &'a Entry,
     preserved: u16,
@@ -167,8 +235,10 @@ struct Joiner<'a> {
 impl Joiner<'_> {
     fn join_container(&self, stdio: Stdio, filter: Option<&Filter>, channel: &Channel) -> Result<Infallible> {
         let mut warnings = Vec::new();
+        let foreign = self.user != UserNamespace::Same;
+        init::set_oom_score(self.plan, foreign, channel, &mut warnings)?;
         init::begin()?;
-        init::through_proc(self.plan, &mut warnings)?;
+        init::through_proc(self.plan)?;
         self.entry.enter().map_err(|errno| Error::Attribute {
             what: "cgroup of the container".into(),
             source: errno.into(),
@@ -179,11 +249,14 @@ impl Joiner<'_> {
         // All that init is in, at once; the root directory changes with the mount namespace. A namespace that is also
         // ours does no harm, except that nobody can join their own user namespace.
         let always = kind::MOUNT | kind::CGROUP | kind::UTS | kind::IPC | kind::NET;
-        let separate = [kind::USER, kind::TIME].into_iter().filter(|kind| self.namespaces.separate(*kind));
-        let joined = separate.fold(always, |all, kind| all | kind);
-        namespace::join(self.init, joined)
-            .map_err(|error| Error::NamespaceJoin { kind: "container".into(), source: error.into() })?;
-        if self.namespaces.separate(kind::USER) {
+        let joined = [
+            (kind::TIME, self.namespaces.separate(kind::TIME)),
+            (kind::USER, self.user == UserNamespace::Joined),
+        ];
+        let joined =
+            joined.into_iter().filter(|(_, wanted)| *wanted).fold(always, |all, (kind, _)| all | kind);
+        join(self.init, joined)?;
+        if self.user != UserNamespace::Same {
             init::become_mapped_root()?;
         }
         streams::connect(stdio, self.plan.terminal_size, Console::Leave, channel)?;

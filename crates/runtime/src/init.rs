@@ -5,9 +5,9 @@
 //! destructors, or touch the parent's files but through the descriptors it was given.
 //!
 //! ```text
-//! unseen by others (not dumpable) -> own keyring and session
+//! oom score -> unseen by others (not dumpable) -> own keyring and session
 //! -> into the cgroups -> cgroup namespace -> joined namespaces
-//! -> names, sysctls, oom score             host's /proc is still there
+//! -> names, sysctls, labels                host's /proc is still there
 //! -> root filesystem, pivot                init/rootfs.rs
 //! -> streams, user, limits, rights         process/
 //! -> find the program -> Ready -> wait -> become it
@@ -57,6 +57,8 @@ pub(crate) struct Init<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) entry: &'a Entry,
     pub(crate) filter: Option<&'a Filter>,
+    /// Whether its user namespace has been entered for it, and has its maps.
+    pub(crate) mapped: bool,
     /// Namespaces to join, by descriptor.
     pub(crate) joins: Vec<(u64, OwnedFd)>,
     /// Sources of binds that the parent has opened; empty when init opens them all.
@@ -117,18 +119,50 @@ pub(crate) fn begin() -> Result<()> {
 /// The label of the program to come, for whichever module owns the file.
 const LABEL: &str = "self/attr/exec";
 
-/// Attributes that are written through the host's procfs, before it is out of reach.
-pub(crate) fn through_proc(plan: &ProcessPlan, warnings: &mut Vec<String>) -> Result<()> {
-    if let Some(score) = plan.oom_score {
-        match procfs::write(Path::new("self/oom_score_adj"), score.to_string().as_bytes()) {
-            Ok(()) => {}
-            // Only a privileged process may make itself a less likely victim than its parent.
-            Err(Errno::ACCESS | Errno::PERM) => {
-                warnings.push(format!("oom_score_adj {score} needs CAP_SYS_RESOURCE and is not set"));
-            }
-            Err(errno) => return Err(attribute("oom_score_adj")(errno.into())),
-        }
+/// Sets how likely a victim this process is, before it becomes unseen: its file would be closed to it then if it is
+/// not the host's root. `outside`: whether its parent may have rights over it that it lacks in its own user namespace.
+pub(crate) fn set_oom_score(
+    plan: &ProcessPlan,
+    outside: bool,
+    channel: &Channel,
+    warnings: &mut Vec<String>,
+) -> Result<()> {
+    let Some(score) = plan.oom_score else { return Ok(()) };
+    // By this name only: a process has other numbers in other pid namespaces than this procfs shows.
+    match write_oom_score("self", score) {
+        Err(Errno::ACCESS | Errno::PERM) if outside => ask(channel, &Report::OomScore { score }),
+        result => oom_score_warning(result, score).map(|warning| warnings.extend(warning)),
     }
+}
+
+/// As [`set_oom_score`], by the parent of `pid`. What could not be done, in words.
+pub(crate) fn set_oom_score_of(pid: i32, score: i32) -> Result<Option<String>> {
+    oom_score_warning(write_oom_score(&pid.to_string(), score), score)
+}
+
+fn write_oom_score(process: &str, score: i32) -> rustix::io::Result<()> {
+    procfs::write(&Path::new(process).join("oom_score_adj"), score.to_string().as_bytes())
+}
+
+fn oom_score_warning(result: rustix::io::Result<()>, score: i32) -> Result<Option<String>> {
+    match result {
+        Ok(()) => Ok(None),
+        // Only a privileged process may make itself a less likely victim than its parent.
+        Err(Errno::ACCESS | Errno::PERM) => {
+            Ok(Some(format!("oom_score_adj {score} needs CAP_SYS_RESOURCE and is not set")))
+        }
+        Err(errno) => Err(attribute("oom_score_adj")(errno.into())),
+    }
+}
+
+/// Lets the parent do what only it can.
+fn ask(channel: &Channel, report: &Report) -> Result<()> {
+    channel.report(report, None)?;
+    if channel.wait() { Ok(()) } else { exit_now(FAILED) }
+}
+
+/// Attributes that are written through the host's procfs, before it is out of reach.
+pub(crate) fn through_proc(plan: &ProcessPlan) -> Result<()> {
     if let Some(profile) = &plan.apparmor {
         let own = Path::new("self/attr/apparmor/exec");
         let file = if procfs::has(own) { own } else { Path::new(LABEL) };
@@ -240,11 +274,13 @@ impl Init<'_> {
     /// Becomes the container's program.
     pub(crate) fn become_container(mut self) -> Result<Infallible> {
         let mut warnings = Vec::new();
+        let user = self.plan.namespaces.separate(kind::USER);
+        set_oom_score(&self.plan.process, user, &self.channel, &mut warnings)?;
         begin()?;
         self.enter_namespaces()?;
         self.name_host()?;
         set_sysctls(&self.plan.sysctls)?;
-        through_proc(&self.plan.process, &mut warnings)?;
+        through_proc(&self.plan.process)?;
         let view = CgroupView {
             layout: self.layout,
             path: &self.plan.cgroup,
@@ -270,10 +306,7 @@ impl Init<'_> {
         match self.plan.hooks.as_ref().filter(|hooks| hooks.during_create()) {
             None => Ok(()),
             Some(hooks) => {
-                self.channel.report(&Report::Mounted, None)?;
-                if !self.channel.wait() {
-                    exit_now(FAILED);
-                }
+                ask(&self.channel, &Report::Mounted)?;
                 hooks.in_container(Point::CreateContainer)
             }
         }
@@ -281,10 +314,9 @@ impl Init<'_> {
 
     fn enter_namespaces(&self) -> Result<()> {
         let plan = &self.plan.namespaces;
-        if plan.new & kind::USER != 0 {
-            self.channel.report(&Report::MapIds, None)?;
-            if !self.channel.wait() {
-                exit_now(FAILED);
+        if plan.separate(kind::USER) {
+            if !self.mapped {
+                ask(&self.channel, &Report::MapIds)?;
             }
             become_mapped_root()?;
         }
@@ -299,7 +331,7 @@ impl Init<'_> {
         for (kind, fd) in &self.joins {
             join(*kind, fd)?;
         }
-        Ok(())
+        if self.plan.net_devices.is_empty() { Ok(()) } else { ask(&self.channel, &Report::Links) }
     }
 
     fn name_host(&self) -> Result<()> {
@@ -320,7 +352,7 @@ pub(crate) fn join(kind: u64, fd: &OwnedFd) -> Result<()> {
         .map_err(|error| Error::NamespaceJoin { kind: namespaces::name(kind).into(), source: error.into() })
 }
 
-/// In a new user namespace this process is nobody until it takes the ids that were mapped to it.
+/// In another user namespace this process is nobody until it takes the ids that are mapped there.
 pub(crate) fn become_mapped_root() -> Result<()> {
     let gid = rustix::thread::Gid::ROOT;
     let uid = rustix::thread::Uid::ROOT;

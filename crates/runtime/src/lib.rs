@@ -12,6 +12,7 @@
 //! are the caller's, and so is the reaping of what it starts. It has no state of its own but what [`main`], the
 //! command line, writes under its `--root`. Linux 5.12 is the least that it runs on.
 
+mod birth;
 pub mod cgroup;
 mod channel;
 mod command;

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use barge_oci::runtime_spec::Linux;
+use barge_sys::namespace::kind;
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::Created;
@@ -15,6 +16,7 @@ use crate::labels;
 use crate::plan::{Plan, namespaces};
 use crate::request::{Inputs, Request};
 use crate::seccomp::{Filter, Owner};
+use crate::userns;
 
 /// A container whose plan is made, whose cgroups exist with their limits and whose seccomp filter is at hand.
 ///
@@ -55,7 +57,7 @@ impl Drop for Undo {
 impl Prepared {
     /// Checks and plans the request, makes the cgroups and finds or compiles the seccomp filter.
     pub fn new(request: Request) -> Result<Self> {
-        let plan = Plan::new(&request)?;
+        let mut plan = Plan::new(&request)?;
         let linux = request.spec.linux().as_ref();
         labels::check(&plan.process, linux.unwrap_or(&Linux::default()))?;
         let layout = Layout::of_host()?;
@@ -65,7 +67,7 @@ impl Prepared {
             .and_then(|linux| linux.seccomp().as_ref())
             .map(|profile| Filter::of(profile, request.seccomp_cache.as_deref(), owner))
             .transpose()?;
-        let joins = open_namespaces(&plan)?;
+        let joins = open_namespaces(&mut plan)?;
         let root = mount_early(&plan.root.source)?;
         let cgroup = Cgroup::create(&layout, &plan.cgroup, resources)?;
         let cgroup = Undo(Some(cgroup));
@@ -93,7 +95,7 @@ impl Prepared {
     }
 }
 
-fn open_namespaces(plan: &Plan) -> Result<Vec<(u64, OwnedFd)>> {
+fn open_namespaces(plan: &mut Plan) -> Result<Vec<(u64, OwnedFd)>> {
     let open = |(kind, path): &(u64, std::path::PathBuf)| {
         rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .map(|fd| (*kind, fd))
@@ -103,5 +105,12 @@ fn open_namespaces(plan: &Plan) -> Result<Vec<(u64, OwnedFd)>> {
                 source: errno.into(),
             })
     };
-    plan.namespaces.join.iter().map(open).collect()
+    let mut opened = plan.namespaces.join.iter().map(open).collect::<Result<Vec<_>>>()?;
+    // Nobody can join the user namespace that they are in.
+    let own = |(kind, fd): &(u64, OwnedFd)| *kind == kind::USER && userns::is_own(fd);
+    if opened.iter().any(own) {
+        opened.retain(|joined| !own(joined));
+        plan.namespaces.join.retain(|(kind, _)| *kind != kind::USER);
+    }
+    Ok(opened)
 }

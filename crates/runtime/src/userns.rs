@@ -49,6 +49,55 @@ fn write_map(pid: i32, file: &str, tool: &str, lines: &str) -> Result<()> {
     }
 }
 
+/// Refuses maps that are not those of the user namespace that `pid` is in. None at all go with every namespace.
+pub(crate) fn compare_maps(pid: i32, wanted: &IdMaps) -> Result<()> {
+    if *wanted == IdMaps::default() {
+        return Ok(());
+    }
+    if IdMaps::of_process(pid)?.means(wanted) {
+        return Ok(());
+    }
+    // Engines name both, so this is no error by itself; the words are runc's.
+    let reason = "user namespaces enabled, but both namespace path and non-matching mapping specified -- you may \
+                  only provide one";
+    Err(invalid("linux.uidMappings", reason))
+}
+
+impl IdMaps {
+    /// The maps of the user namespace that `pid` is in, as this process sees them.
+    pub(crate) fn of_process(pid: i32) -> Result<Self> {
+        let read = |file: &str| {
+            let path = std::path::PathBuf::from(format!("/proc/{pid}/{file}"));
+            fs::read_to_string(&path).map_err(|error| Error::File {
+                operation: "read".into(),
+                path,
+                source: error.into(),
+            })
+        };
+        Ok(Self { uids: read("uid_map")?, gids: read("gid_map")? })
+    }
+
+    /// Whether both map the same ids, line by line in any order and with any blanks.
+    fn means(&self, other: &Self) -> bool {
+        let lines = |text: &str| {
+            let mut lines: Vec<Vec<String>> =
+                text.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect();
+            lines.sort();
+            lines
+        };
+        lines(&self.uids) == lines(&other.uids) && lines(&self.gids) == lines(&other.gids)
+    }
+}
+
+/// Whether a user namespace is the one that this process is in.
+pub(crate) fn is_own(namespace: &OwnedFd) -> bool {
+    let own = rustix::fs::stat("/proc/self/ns/user");
+    let same = |own: rustix::fs::Stat| {
+        rustix::fs::fstat(namespace).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (own.st_dev, own.st_ino))
+    };
+    own.is_ok_and(same)
+}
+
 /// A user namespace with these maps and nobody in it.
 fn of_maps(ids: &IdMaps) -> Result<OwnedFd> {
     let (theirs, ours) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
@@ -123,4 +172,19 @@ fn map(plan: &Plan, mount: &MountPlan, tree: &OwnedFd, path: &Path, joined: Opti
     let reach = if wanted.recursive { Reach::Tree } else { Reach::Mount };
     map_ids(tree.as_fd(), reach, mapping.as_fd())
         .map_err(|error| Error::IdMappedMount { path: path.into(), source: error.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_are_the_same_in_any_order_and_with_any_blanks() {
+        let maps = |uids: &str, gids: &str| IdMaps { uids: uids.into(), gids: gids.into() };
+        let kernels = maps("         0     100000      65536\n     65536          7          1\n", "0 5 1\n");
+        assert!(kernels.means(&maps("65536 7 1\n0 100000 65536\n", "0 5 1\n")));
+        assert!(!kernels.means(&maps("0 100000 65536\n", "0 5 1\n")));
+        assert!(!kernels.means(&maps("65536 7 1\n0 100000 65536\n", "0 6 1\n")));
+        assert!(!kernels.means(&maps("", "")));
+    }
 }

@@ -21,6 +21,8 @@ pub struct CloneArgs<'a> {
     pub namespaces: u64,
     /// The cgroup v2 directory in which the child begins.
     pub cgroup: Option<BorrowedFd<'a>>,
+    /// The child is not the caller's but the caller's parent's, who reaps it and hears of its end as of the caller's.
+    pub sibling: bool,
 }
 
 /// The two returns of [`clone3`].
@@ -46,13 +48,15 @@ pub fn clone3(args: CloneArgs<'_>) -> io::Result<Cloned> {
         return Err(io::Error::from_raw_os_error(libc::EBUSY));
     }
     let mut pidfd: RawFd = -1;
-    let flags = libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND | args.namespaces;
+    let sibling = if args.sibling { libc::CLONE_PARENT as u64 } else { 0 };
+    let flags = libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND | sibling | args.namespaces;
     let mut raw = libc::clone_args {
         flags,
         pidfd: (&raw mut pidfd) as u64,
         child_tid: 0,
         parent_tid: 0,
-        exit_signal: libc::SIGCHLD as u64,
+        // A sibling has the caller's own, and may not ask for one.
+        exit_signal: if args.sibling { 0 } else { libc::SIGCHLD as u64 },
         stack: 0,
         stack_size: 0,
         tls: 0,

@@ -33,10 +33,6 @@ impl Namespaces {
                 None => out.new |= kind,
             }
         }
-        // Its owner would have no right to the namespaces that are made here.
-        if out.join.iter().any(|(kind, _)| *kind == kind::USER) {
-            return Err(invalid("linux.namespaces", "another container's user namespace can't be joined"));
-        }
         if out.new & kind::MOUNT == 0 {
             return Err(invalid("linux.namespaces", "a container needs a mount namespace of its own"));
         }
@@ -106,7 +102,7 @@ mod tests {
             (r#"[{"type":"mount"},{"type":"network","path":"/proc/1/ns/net"}]"#, Some((kind::MOUNT, 1))),
             (r#"[{"type":"mount"},{"type":"ipc","path":""}]"#, Some((kind::MOUNT | kind::IPC, 0))),
             (r#"[{"type":"mount"},{"type":"mount"}]"#, None),
-            (r#"[{"type":"mount"},{"type":"user","path":"/proc/1/ns/user"}]"#, None),
+            (r#"[{"type":"mount"},{"type":"user","path":"/proc/9/ns/user"}]"#, Some((kind::MOUNT, 1))),
             (r#"[{"type":"pid"}]"#, None),
         ];
         for (json, expected) in cases {

@@ -26,3 +26,4 @@ mod seccomp_notify;
 mod spec;
 mod terminal;
 mod unified;
+mod user_namespaces;
