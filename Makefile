@@ -7,7 +7,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 BARGE := $(TARGET_DIR)/$(TRIPLE)/release/barge
 PREFIX ?= /usr/local
 
-.PHONY: all build demo test lint bench install setup-build setup-test clean
+.PHONY: all build demo test lint bench fuzz install setup-build setup-test clean
 
 all: build
 
@@ -35,6 +35,11 @@ lint: setup-build
 bench: build
 	@scripts/install-packages bench
 	@bench/all $(BARGE)
+
+# Fuzzes each parser of hostile files for FUZZ_SECONDS (600); the corpus stays under the target directory.
+fuzz: setup-build
+	@scripts/install-packages fuzz
+	@scripts/fuzz
 
 install: build
 	install -D -m 0755 $(BARGE) $(DESTDIR)$(PREFIX)/bin/barge

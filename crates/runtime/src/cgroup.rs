@@ -13,6 +13,8 @@ mod device_program;
 mod device_rules;
 mod layout;
 mod oom;
+#[cfg(any(test, fuzzing))]
+mod rehearsal;
 mod settings;
 pub mod stats;
 mod v1;
@@ -30,6 +32,8 @@ use rustix::process::Signal;
 use crate::error::{Error, Result};
 pub(crate) use layout::{Hierarchy, Layout};
 pub use oom::OomWatch;
+#[cfg(any(test, fuzzing))]
+pub(crate) use rehearsal::{rehearse, rehearse_path};
 use settings::Setting;
 pub use stats::Stats;
 

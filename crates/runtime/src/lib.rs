@@ -20,6 +20,9 @@ mod create;
 mod document;
 pub mod error;
 mod exec;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hooks;
 mod init;
 mod labels;

@@ -12,6 +12,10 @@
 mod cache;
 mod compile;
 mod listener;
+#[cfg(any(test, fuzzing))]
+mod machine;
+#[cfg(any(test, fuzzing))]
+mod rehearsal;
 
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -22,6 +26,8 @@ use barge_sys::seccomp::{self, Instruction};
 use crate::channel::{Channel, Report};
 use crate::error::{Error, Result};
 pub(crate) use listener::{Listener, Owner};
+#[cfg(any(test, fuzzing))]
+pub(crate) use rehearsal::rehearse;
 
 /// A filter ready to be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]

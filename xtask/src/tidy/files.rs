@@ -10,7 +10,7 @@ const EMPTY_NAMES: &[&str] =
 
 pub(super) fn check(root: &Path) -> Result<Vec<String>> {
     let mut breaches = Vec::new();
-    for top in ["crates", "e2e", "xtask"] {
+    for top in ["crates", "e2e", "fuzz", "xtask"] {
         for file in rust_files(&root.join(top))? {
             let text = std::fs::read_to_string(&file)?;
             let shown = file.strip_prefix(root).unwrap_or(&file).display().to_string();

@@ -15,7 +15,7 @@ const AND: u8 = 0x54;
 const SHIFT_RIGHT: u8 = 0x74;
 const JUMP_NOT_EQUAL: u8 = 0x56; // 32-bit
 const JUMP_EQUAL: u8 = 0x16;
-const EXIT: u8 = 0x95;
+pub(super) const EXIT: u8 = 0x95;
 
 const CONTEXT: u8 = 1;
 const KIND: u8 = 2;

@@ -52,6 +52,12 @@ impl Databases {
         Ok(Self { passwd: read("/etc/passwd")?, group: read("/etc/group")? })
     }
 
+    /// The files by their contents.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn of(passwd: String, group: String) -> Self {
+        Self { passwd, group }
+    }
+
     /// Who `text` means.
     pub(crate) fn look_up(&self, text: &str) -> Result<Identity> {
         let (user, group) = match text.split_once(':') {

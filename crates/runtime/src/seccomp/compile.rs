@@ -237,32 +237,12 @@ fn section(token: u32, last: u32, x32: Option<Option<u32>>) -> Vec<Instruction> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::machine;
     use super::*;
 
-    /// Runs classic BPF as the kernel would, for the operations that occur here and in libseccomp's output.
     fn run(program: &[Instruction], number: u32, architecture: u32) -> u32 {
-        let mut accumulator = 0u32;
-        let mut at = 0;
-        loop {
-            let i = program[at];
-            at += 1;
-            let mut jump = |holds: bool| at += usize::from(if holds { i.jump_true } else { i.jump_false });
-            match i.code {
-                LOAD => {
-                    accumulator = match i.operand {
-                        OFFSET_NUMBER => number,
-                        OFFSET_ARCHITECTURE => architecture,
-                        _ => 0,
-                    }
-                }
-                JUMP_EQUAL => jump(accumulator == i.operand),
-                JUMP_GREATER => jump(accumulator > i.operand),
-                JUMP_GREATER_OR_EQUAL => jump(accumulator >= i.operand),
-                JUMP => at += i.operand as usize,
-                RETURN => return i.operand,
-                other => panic!("unknown operation {other:#x}"),
-            }
-        }
+        machine::check(program);
+        machine::run(program, machine::Call { number, architecture, ..Default::default() })
     }
 
     const X86_64: u32 = 0xc000_003e;
