@@ -1,7 +1,7 @@
-//! The runtime as a command: `barge runtime VERB`.
+//! The runtime as a command: `barge runtime …`, or under the name `barge-runc`.
 //!
 //! Flags are those of the runtime command line specification and of runc, so that tools which drive runc can drive
-//! this. A container is remembered by one file below `--root`:
+//! this. A container is remembered by files below `--root`:
 //!
 //! ```text
 //! <root>/<id>/state.json   what it is: bundle, pid, cgroup, specification
@@ -13,179 +13,194 @@ mod delete;
 mod events;
 mod exec;
 mod features;
+mod flags;
+mod inherited;
 mod kill;
 mod list;
+mod log;
 mod pause;
 mod ps;
 mod run;
+mod sealed;
 mod spec;
 mod start;
 mod state;
 mod streams;
 mod update;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
-
 use crate::error::{Error, Result};
-use crate::seal::{SealedProgram, is_sealed};
+use flags::{Flag, Given, Syntax};
+use log::{Format, Log, warn};
 
-#[derive(Debug, Parser)]
-#[command(name = "barge runtime", about = "Create and run OCI containers", version)]
-struct Line {
-    /// Directory of the containers' state
-    #[arg(long, global = true, default_value = "/run/barge/runtime")]
+/// One verb of the command line.
+struct Verb {
+    syntax: Syntax,
+    run: fn(&Globals, &Given) -> Result<u8>,
+    /// The exit code of its failures.
+    failed: u8,
+}
+
+impl Verb {
+    const fn new(syntax: Syntax, run: fn(&Globals, &Given) -> Result<u8>) -> Self {
+        Self { syntax, run, failed: 1 }
+    }
+}
+
+const VERBS: [Verb; 15] = [
+    create::VERB,
+    start::VERB,
+    run::VERB,
+    state::VERB,
+    kill::VERB,
+    delete::VERB,
+    exec::VERB,
+    list::VERB,
+    features::VERB,
+    spec::VERB,
+    pause::PAUSE,
+    pause::RESUME,
+    update::VERB,
+    events::VERB,
+    ps::VERB,
+];
+
+/// What stands before the verb.
+const GLOBALS: Syntax = Syntax {
+    verb: "",
+    about: "Create and run OCI containers",
+    words: "",
+    count: (0, usize::MAX),
+    open: true,
+    flags: &[
+        Flag::with("root", "directory", "Where the containers' state is kept"),
+        Flag::with("log", "file", "Append errors and warnings to this file"),
+        Flag::with("log-format", "text|json", "What the log looks like (default: text)"),
+        Flag::switch("debug", "Log more"),
+        Flag::switch("systemd-cgroup", ""),
+        Flag::with("rootless", "true|false|auto", ""),
+        Flag::with("criu", "path", ""),
+        Flag::switch("version", "Print the version").or('v'),
+    ],
+};
+
+/// What holds for every verb.
+struct Globals {
     root: PathBuf,
-    /// Append errors to this file
-    #[arg(long, global = true)]
-    log: Option<PathBuf>,
-    /// Format of the log
-    #[arg(long, global = true, value_enum, default_value = "text")]
-    log_format: LogFormat,
-    /// Accepted for compatibility
-    #[arg(long, global = true, hide = true)]
-    debug: bool,
-    /// Refused: cgroups are managed directly
-    #[arg(long, global = true, hide = true)]
-    systemd_cgroup: bool,
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// Create a container; its program waits for `start`
-    Create(create::Arguments),
-    /// Run the program of a created container
-    Start(start::Arguments),
-    /// Create a container, start it and wait for its end
-    Run(run::Arguments),
-    /// Print a container's state as JSON
-    State(state::Arguments),
-    /// Send a signal to a container
-    Kill(kill::Arguments),
-    /// Remove what a container leaves behind
-    Delete(delete::Arguments),
-    /// Run one more process in a container
-    Exec(exec::Arguments),
-    /// List containers
-    List(list::Arguments),
-    /// Print what this runtime can do as JSON
-    Features,
-    /// Write a config.json to begin with
-    Spec(spec::Arguments),
-    /// Stop all processes of a container where they are
-    Pause(pause::Arguments),
-    /// Let the processes of a paused container go on
-    Resume(pause::Arguments),
-    /// Change a container's limits
-    Update(update::Arguments),
-    /// Print what a container uses, and each want of memory
-    Events(events::Arguments),
-    /// Show the processes of a container
-    Ps(ps::Arguments),
+    /// Whether nobody chose it.
+    root_is_default: bool,
 }
 
 /// Runs one command.
 pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
-    let line = match Line::try_parse_from(std::iter::once(OsString::from("barge runtime")).chain(args)) {
-        Ok(line) => line,
-        Err(error) => {
-            // Help and version are errors to clap too; it knows where each goes.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 1 } else { 0 });
-        }
-    };
-    match dispatch(&line) {
+    match sealed::seal(&args).map_err(Failure::from).and_then(|()| command(args)) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            report(&line, &error);
-            ExitCode::from(1)
+        Err(Failure { code, error }) => {
+            log::error(&error.to_string());
+            ExitCode::from(code)
         }
     }
 }
 
-fn dispatch(line: &Line) -> Result<u8> {
-    if line.systemd_cgroup {
-        return Err(Error::Usage { reason: "--systemd-cgroup is not supported".into() });
-    }
-    let root = line.root.as_path();
-    match &line.verb {
-        Verb::Create(arguments) => sealed().and_then(|()| create::create(root, arguments)),
-        Verb::Start(arguments) => start::start(root, arguments),
-        Verb::Run(arguments) => sealed().and_then(|()| run::run(root, arguments)),
-        Verb::State(arguments) => state::print(root, arguments),
-        Verb::Kill(arguments) => kill::kill(root, arguments),
-        Verb::Delete(arguments) => delete::delete(root, arguments),
-        Verb::Exec(arguments) => sealed().and_then(|()| exec::exec(root, arguments)),
-        Verb::List(arguments) => list::list(root, arguments),
-        Verb::Features => features::print(),
-        Verb::Spec(arguments) => spec::spec(arguments),
-        Verb::Pause(arguments) => pause::pause(root, arguments),
-        Verb::Resume(arguments) => pause::resume(root, arguments),
-        Verb::Update(arguments) => update::update(root, arguments),
-        Verb::Events(arguments) => events::events(root, arguments),
-        Verb::Ps(arguments) => ps::ps(root, arguments),
+/// What ends a command before its time.
+struct Failure {
+    code: u8,
+    error: Error,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { code: 1, error }
     }
 }
 
-/// Set for the second run, so that there is never a third.
-const SEALED: &str = "BARGE_RUNTIME_SEALED";
-
-/// Starts this program again from a file that containers can't write, unless that is so already.
-fn sealed() -> Result<()> {
-    if is_sealed() || std::env::var_os(SEALED).is_some() {
-        return Ok(());
-    }
-    // Without the right to mount, containers have no right to this file either.
-    let Ok(program) = SealedProgram::of_self() else { return Ok(()) };
-    let mut command = std::process::Command::new(program.path());
-    command.args(std::env::args_os().skip(1)).env(SEALED, "1");
-    if let Some(name) = std::env::args_os().next() {
-        std::os::unix::process::CommandExt::arg0(&mut command, name);
-    }
-    let error = std::os::unix::process::CommandExt::exec(&mut command);
-    Err(Error::File { operation: "execute".into(), path: program.path(), source: error.into() })
-}
-
-fn report(line: &Line, error: &Error) {
-    let time = jiff::Timestamp::now();
-    let message = error.to_string();
-    let text = match line.log_format {
-        LogFormat::Text => format!("time=\"{time}\" level=error msg={message:?}\n"),
-        LogFormat::Json => {
-            let entry = serde_json::json!({ "level": "error", "msg": message, "time": time.to_string() });
-            format!("{entry}\n")
-        }
+fn command(args: Vec<OsString>) -> std::result::Result<u8, Failure> {
+    let given = match flags::parse(&GLOBALS, args.into_iter())? {
+        Some(given) if given.on("version")? => return Ok(print(&version())?),
+        Some(given) if given.words.first().is_some_and(|word| word != "help") => given,
+        _ => return Ok(print(&help())?),
     };
-    let logged = line.log.as_ref().and_then(|file| {
-        std::fs::OpenOptions::new().append(true).create(true).open(file).ok()?.write_all(text.as_bytes()).ok()
-    });
-    // The log is for tools; people look at the terminal. With neither, the exit code has to do.
-    if logged.is_none() || line.log_format == LogFormat::Text {
-        let _ = writeln!(std::io::stderr(), "barge runtime: error: {message}");
+    log::begin(log(&given)?);
+    let globals = globals(&given)?;
+    let mut words = given.words.into_iter();
+    let name = words.next().unwrap_or_default();
+    let unknown = || flags::usage(format!("unknown command {:?}", name.to_string_lossy()));
+    let verb = VERBS.iter().find(|verb| name == verb.syntax.verb).ok_or_else(unknown)?;
+    let Some(given) = flags::parse(&verb.syntax, words)? else {
+        return Ok(print(flags::help(&own_name(), &verb.syntax).trim_end())?);
+    };
+    flags::check(&verb.syntax, &given)?;
+    (verb.run)(&globals, &given).map_err(|error| Failure { code: verb.failed, error })
+}
+
+fn log(given: &Given) -> Result<Log> {
+    let format = match given.last("log-format").and_then(OsStr::to_str) {
+        None | Some("" | "text") => Format::Text,
+        Some("json") => Format::Json,
+        Some(other) => return Err(flags::usage(format!("invalid log-format: {other}"))),
+    };
+    Ok(Log { file: given.path("log"), format, debug: given.on("debug")? })
+}
+
+fn globals(given: &Given) -> Result<Globals> {
+    if given.on("systemd-cgroup")? {
+        return Err(flags::usage("--systemd-cgroup is not supported".into()));
+    }
+    let root = match given.path("root") {
+        Some(root) => std::path::absolute(&root).unwrap_or(root),
+        None => default_root(),
+    };
+    if root == Path::new("/") {
+        return Err(flags::usage("Option --root argument should not be set to /".into()));
+    }
+    Ok(Globals { root, root_is_default: given.path("root").is_none() })
+}
+
+/// Users other than root have a directory of their own for what must not outlive the boot.
+fn default_root() -> PathBuf {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|directory| !directory.is_empty());
+    match runtime {
+        Some(directory) if !rustix::process::geteuid().is_root() => {
+            Path::new(&directory).join("barge/runtime")
+        }
+        _ => "/run/barge/runtime".into(),
     }
 }
 
-/// Says what went wrong and stops nothing.
-fn warn(message: &str) {
-    // There is nobody else to tell.
-    let _ = writeln!(std::io::stderr(), "barge runtime: warning: {message}");
+/// How this program was called.
+fn own_name() -> String {
+    let called = std::env::args_os().next().unwrap_or_default();
+    match Path::new(&called).file_name().and_then(OsStr::to_str) {
+        Some("barge") | None => "barge runtime".into(),
+        Some(name) => name.into(),
+    }
 }
 
-/// Writes a line, or lines, to standard output.
-fn print(text: &str) -> Result<()> {
-    writeln!(std::io::stdout(), "{text}").map_err(|error| Error::File {
+/// In runc's form, which engines take apart.
+fn version() -> String {
+    let own = env!("CARGO_PKG_VERSION");
+    format!("barge-runc version {own}\ncommit: {own}\nspec: {}", features::NEWEST)
+}
+
+fn help() -> String {
+    let mut out = format!("{}\n\nUsage: {} [options] command\n\nCommands:\n", GLOBALS.about, own_name());
+    for Verb { syntax, .. } in &VERBS {
+        // Nothing refuses text for a String.
+        let _ = writeln!(out, "  {:12} {}", syntax.verb, syntax.about);
+    }
+    out.push_str("\nOptions:\n");
+    flags::list(&mut out, GLOBALS.flags);
+    out.trim_end().to_owned()
+}
+
+/// Writes a line, or lines, to standard output; the exit code of a success.
+fn print(text: &str) -> Result<u8> {
+    writeln!(std::io::stdout(), "{text}").map(|()| 0).map_err(|error| Error::File {
         operation: "write".into(),
         path: "standard output".into(),
         source: error.into(),

@@ -188,11 +188,11 @@ pub enum Error {
     File { operation: String, path: PathBuf, source: Cause },
     #[error("read {path:?}: {reason}")]
     Document { path: PathBuf, reason: String },
-    #[error("container with id {id:?} already exists")]
+    #[error("container with given ID already exists: {id}")]
     Exists { id: String },
-    #[error("container {id:?} does not exist")]
+    #[error("container does not exist: {id}")]
     NoSuchContainer { id: String },
-    #[error("container {id:?} is {status}: {operation} is not possible")]
+    #[error("{}", wrong_status(id, status, operation))]
     WrongStatus { id: String, status: String, operation: String },
     #[error("signal {signal} to pid {pid}: {source}")]
     Signal { signal: i32, pid: i32, source: Cause },
@@ -230,6 +230,17 @@ impl Error {
             E::Exists { .. } | E::WrongStatus { .. } => Kind::Conflict,
             _ => Kind::System,
         }
+    }
+}
+
+/// In runc's words, some of which callers look for.
+fn wrong_status(id: &str, status: &str, operation: &str) -> String {
+    match (operation, status) {
+        ("start", "running") => "cannot start an already running container".into(),
+        ("start", "stopped") => "cannot start a container that has stopped".into(),
+        ("delete", _) => format!("cannot delete container {id} that is not stopped: {status}"),
+        ("kill" | "pause", _) => "container not running".into(),
+        _ => format!("cannot {operation} in a {status} container"),
     }
 }
 

@@ -83,13 +83,13 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
     drop(theirs);
-    drop(stay);
+    let born_on = stay.map(|stay| stay.on);
     let listener = filter.as_ref().and_then(Filter::listener);
     let child = Born { channel: &ours, pid, pidfd: &pidfd };
     let ready = create::follow(&child, |asked| answer(pid, asked), listener)?;
     ours.go()?;
     create::started(&ours, &pidfd)?;
-    Ok(Executed { pid, pidfd, console: ready.console, warnings: ready.warnings })
+    Ok(Executed { pid, pidfd, console: ready.console, warnings: ready.warnings, born_on })
 }
 
 const BUSY: i32 = Errno::BUSY.raw_os_error();
@@ -195,13 +195,19 @@ fn gone(pid: i32, source: Cause) -> Error {
 /// Keeps this process, and the children that it gets meanwhile, on some processors until it is dropped.
 struct Stay {
     before: CpuSet,
+    /// A bit for each of the first 64 processors.
+    on: u64,
 }
 
 impl Stay {
     fn begin(processors: &[usize]) -> Result<Self> {
         let before = rustix::thread::sched_getaffinity(None).map_err(affinity)?;
         stay_on(processors)?;
-        Ok(Self { before })
+        let mut stay = Self { before, on: 0 };
+        let now = rustix::thread::sched_getaffinity(None).map_err(affinity)?;
+        stay.on =
+            (0..64).filter(|processor| now.is_set(*processor)).fold(0, |all, processor| all | 1 << processor);
+        Ok(stay)
     }
 }
 

@@ -122,4 +122,6 @@ pub struct Executed {
     pub console: Option<OwnedFd>,
     /// What could not be done as asked but does not stop the process.
     pub warnings: Vec<String>,
+    /// The processors that its birth was bound to, a bit for each of the first 64, if the process asks for some.
+    pub born_on: Option<u64>,
 }

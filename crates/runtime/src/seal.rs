@@ -42,7 +42,9 @@ impl SealedProgram {
 
 const OWN: &str = "/proc/self/exe";
 
-/// Whether this process already runs from a file on a read-only mount.
+/// Whether this process already runs from a sealed file: one that is the root of a read-only mount. (A file on a read-only
+/// filesystem is not enough: it may be made writable later, by whoever has kept it open.)
 pub fn is_sealed() -> bool {
-    rustix::fs::statvfs(OWN).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::RDONLY))
+    rustix::fs::readlink(OWN, Vec::new()).is_ok_and(|path| path.as_bytes() == b"/")
+        && rustix::fs::statvfs(OWN).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::RDONLY))
 }

@@ -6,12 +6,12 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use barge_oci::runtime_spec::Spec;
-use clap::Args;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::flags::{CONTAINER, Flag, Given, Syntax};
 use super::state::{self, Container, FIFO, OUTCOME, new_document};
-use super::streams;
+use super::{Globals, Verb, inherited, streams, warn};
 use crate::create::Created;
 use crate::document;
 use crate::error::{Cause, Error, Result};
@@ -20,38 +20,70 @@ use crate::plan::cgroup_path;
 use crate::request::{Inputs, Request, Root, Stdio};
 use crate::{Prepared, plan};
 
-#[derive(Debug, Args)]
-// `run` takes these among its own, and clap wants every group's name once.
-#[group(skip)]
+pub(super) const VERB: Verb = Verb::new(
+    Syntax {
+        verb: "create",
+        about: "Create a container; its program waits for `start`",
+        words: CONTAINER,
+        count: (1, 1),
+        open: false,
+        flags: &FLAGS,
+    },
+    create,
+);
+
+/// What `create` and `run` have in common.
+pub(super) const FLAGS: [Flag; 8] = [
+    Flag::with("bundle", "directory", "Directory with config.json (default: here)").or('b'),
+    Flag::with("console-socket", "path", "Unix socket that gets the master of the terminal"),
+    Flag::with("pidfd-socket", "path", "Unix socket that gets a pidfd of the container's first process"),
+    Flag::with("pid-file", "file", "File to write the pid to"),
+    Flag::switch(
+        "no-pivot",
+        "Change the root without pivot_root(2), which an initial ramdisk does not allow",
+    ),
+    Flag::switch("no-new-keyring", "Let the container see the caller's session keyring"),
+    Flag::with("preserve-fds", "n", "How many descriptors above 2 (and $LISTEN_FDS) the program inherits"),
+    Flag::with("criu", "path", ""),
+];
+
+/// What one `create` or `run` was given.
+#[derive(Debug)]
 pub(super) struct Arguments {
-    /// Directory with config.json
-    #[arg(long, short, default_value = ".")]
-    pub(super) bundle: PathBuf,
-    /// Unix socket that gets the master of the terminal
-    #[arg(long)]
+    bundle: PathBuf,
     pub(super) console_socket: Option<PathBuf>,
-    /// File to write the pid to
-    #[arg(long)]
-    pub(super) pid_file: Option<PathBuf>,
-    /// Accepted for compatibility
-    #[arg(long, hide = true)]
-    no_pivot: bool,
-    /// Accepted for compatibility
-    #[arg(long, hide = true)]
-    no_new_keyring: bool,
-    /// How many descriptors above 2 the program inherits
-    #[arg(long, default_value_t = 0)]
+    pidfd_socket: Option<PathBuf>,
+    pid_file: Option<PathBuf>,
     preserve_fds: u16,
-    /// Container
-    pub(super) id: String,
+    /// How many of the first descriptors above 2 are sockets of systemd's protocol.
+    sockets: u16,
+    /// Whether this process leaves while the container runs.
+    detach: bool,
+    id: String,
 }
 
-pub(super) fn create(root: &Path, arguments: &Arguments) -> Result<u8> {
-    let (container, created) = make(root, arguments, Start::Later)?;
-    if let Some(console) = &created.console {
-        let socket = arguments.console_socket.as_deref().ok_or_else(|| Error::Usage {
-            reason: "cannot allocate tty if runc will detach without setting console socket".into(),
-        })?;
+impl Arguments {
+    pub(super) fn of(given: &Given, detach: bool) -> Result<Self> {
+        let sockets = inherited::sockets();
+        let preserve_fds = sockets.saturating_add(given.number("preserve-fds")?.unwrap_or(0));
+        inherited::check(preserve_fds)?;
+        Ok(Self {
+            bundle: given.path("bundle").unwrap_or_else(|| ".".into()),
+            console_socket: given.path("console-socket"),
+            pidfd_socket: given.path("pidfd-socket"),
+            pid_file: given.path("pid-file"),
+            preserve_fds,
+            sockets,
+            detach,
+            id: given.container()?,
+        })
+    }
+}
+
+fn create(globals: &Globals, given: &Given) -> Result<u8> {
+    let arguments = Arguments::of(given, true)?;
+    let (container, created) = make(globals, &arguments, Start::Later)?;
+    if let (Some(console), Some(socket)) = (&created.console, &arguments.console_socket) {
         streams::send_console(socket, console).inspect_err(|_| discard(&container, &created))?;
     }
     Ok(0)
@@ -67,18 +99,27 @@ pub(super) enum Start {
 }
 
 /// Makes a container and its state. On failure nothing stays.
-pub(super) fn make(root: &Path, arguments: &Arguments, start: Start) -> Result<(Container, Created)> {
+pub(super) fn make(globals: &Globals, arguments: &Arguments, start: Start) -> Result<(Container, Created)> {
     let bundle = fs::canonicalize(&arguments.bundle).map_err(|error| Error::File {
         operation: "open bundle".into(),
         path: arguments.bundle.clone(),
         source: error.into(),
     })?;
     let spec = load_spec(&bundle.join("config.json"))?;
-    let directory = state::reserve(root, &arguments.id)?;
+    check_terminal(arguments, &spec)?;
+    let directory = state::reserve(&globals.root, &arguments.id)?;
     make_in(&directory, &bundle, arguments, spec, start).inspect_err(|_| {
         // The first failure is what the user wants to hear of.
         let _ = fs::remove_dir_all(&directory);
     })
+}
+
+fn has_terminal(spec: &Spec) -> bool {
+    spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true))
+}
+
+fn check_terminal(arguments: &Arguments, spec: &Spec) -> Result<()> {
+    streams::check_console(has_terminal(spec), arguments.detach, arguments.console_socket.is_some())
 }
 
 fn make_in(
@@ -89,12 +130,11 @@ fn make_in(
     start: Start,
 ) -> Result<(Container, Created)> {
     let id = arguments.id.clone();
-    let terminal = spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
     let cgroup = cgroup_path(&spec, &id);
     let request = Request {
         id: id.clone(),
         bundle: bundle.into(),
-        spec: spec.clone(),
+        spec: inherited::announce(spec.clone(), arguments.sockets),
         root: Root::Bundle,
         user: None,
         groups: Vec::new(),
@@ -102,7 +142,7 @@ fn make_in(
     };
     let mut prepared = Prepared::new(request)?;
     prepared.preserved = arguments.preserve_fds;
-    let stdio = if terminal { Stdio::Terminal { size: None } } else { streams::own()? };
+    let stdio = if has_terminal(&spec) { Stdio::Terminal { size: None } } else { streams::own()? };
     let inputs = Inputs { stdio, netns: None };
     let created = match start {
         Start::Now => prepared.create(inputs)?,
@@ -112,10 +152,14 @@ fn make_in(
             prepared.create_behind(inputs, make_fifo(&directory.join(FIFO))?, outcome)?
         }
     };
+    created.warnings.iter().for_each(|warning| warn(warning));
     let document = new_document(&id, bundle, spec, created.pid, &cgroup);
     let saved = Container::save(directory.into(), document).and_then(|container| {
         if let Some(file) = &arguments.pid_file {
             write_pid(file, created.pid)?;
+        }
+        if let Some(socket) = &arguments.pidfd_socket {
+            streams::send_pidfd(socket, &created.pidfd)?;
         }
         Ok(container)
     });
@@ -145,7 +189,7 @@ fn load_spec(path: &Path) -> Result<Spec> {
     let text = document::load_config(path)?;
     let (spec, warnings) = document::spec(&text)
         .map_err(|error| Error::Document { path: path.into(), reason: error.to_string() })?;
-    warnings.iter().for_each(|warning| super::warn(warning));
+    warnings.iter().for_each(|warning| warn(warning));
     plan::check_version(spec.version())?;
     Ok(spec)
 }

@@ -1,32 +1,36 @@
 //! `delete`: removes what a container leaves behind.
 
-use std::path::Path;
 use std::time::Duration;
 
-use clap::Args;
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use super::flags::{CONTAINER, Flag, Given, Syntax};
 use super::state::{Container, Status};
+use super::{Globals, Verb};
 use crate::error::{Error, Result};
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// Kill it first if it runs; no error if there is none
-    #[arg(long, short)]
-    force: bool,
-    /// Container
-    id: String,
-}
+pub(super) const VERB: Verb = Verb::new(
+    Syntax {
+        verb: "delete",
+        about: "Remove what a container leaves behind",
+        words: CONTAINER,
+        count: (1, 1),
+        open: false,
+        flags: &[Flag::switch("force", "Kill it first if it runs; no error if there is none").or('f')],
+    },
+    delete,
+);
 
-pub(super) fn delete(root: &Path, arguments: &Arguments) -> Result<u8> {
-    let container = match Container::load(root, &arguments.id) {
-        Err(Error::NoSuchContainer { .. }) if arguments.force => return Ok(0),
+fn delete(globals: &Globals, given: &Given) -> Result<u8> {
+    let force = given.on("force")?;
+    let container = match Container::load(&globals.root, &given.container()?) {
+        Err(Error::NoSuchContainer { .. }) if force => return Ok(0),
         result => result?,
     };
     match container.status() {
         Status::Stopped => {}
-        status if !arguments.force && status != Status::Created => {
+        status if !force && status != Status::Created => {
             return Err(container.wrong(status, "delete"));
         }
         _ => end(&container)?,

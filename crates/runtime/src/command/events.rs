@@ -3,41 +3,51 @@
 //! Names and nesting are runc's. What this runtime does not read (network, block devices one by one) is left empty.
 
 use std::os::fd::AsFd;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use clap::Args;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
 
-use super::print;
+use super::flags::{CONTAINER, Flag, Given, Syntax};
 use super::state::{Container, Status};
+use super::{Globals, Verb, print};
 use crate::cgroup::Stats;
 use crate::error::{Error, Result};
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// Time between two readings, such as 5s or 1m30s
-    #[arg(long, default_value = "5s", value_parser = interval)]
-    interval: Duration,
-    /// Print one reading and end
-    #[arg(long)]
-    stats: bool,
-    /// Container
-    id: String,
-}
+pub(super) const VERB: Verb = Verb::new(
+    Syntax {
+        verb: "events",
+        about: "Print what a container uses, and each want of memory",
+        words: CONTAINER,
+        count: (1, 1),
+        open: false,
+        flags: &[
+            Flag::with(
+                "interval",
+                "duration",
+                "Time between two readings, such as 5s or 1m30s (default: 5s)",
+            ),
+            Flag::switch("stats", "Print one reading and end"),
+        ],
+    },
+    events,
+);
 
-pub(super) fn events(root: &Path, arguments: &Arguments) -> Result<u8> {
-    let container = Container::load(root, &arguments.id)?;
+fn events(globals: &Globals, given: &Given) -> Result<u8> {
+    let every = given.text("interval")?;
+    let every = interval(every.as_deref().unwrap_or("5s")).map_err(|reason| Error::Usage { reason })?;
+    let container = Container::load(&globals.root, &given.container()?)?;
     if container.status() == Status::Stopped {
-        return Err(Error::Usage { reason: format!("container with id {} is not running", arguments.id) });
+        return Err(Error::Usage {
+            reason: format!("container with id {} is not running", container.document.id),
+        });
     }
-    if arguments.stats {
+    if given.on("stats")? {
         print(&reading(&container)?)?;
         return Ok(0);
     }
-    follow(&container, arguments.interval)
+    follow(&container, every)
 }
 
 fn reading(container: &Container) -> Result<String> {

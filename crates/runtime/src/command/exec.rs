@@ -1,82 +1,63 @@
 //! `exec`: one more process in a running container.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use barge_oci::runtime_spec::{Capabilities, Capability, LinuxCapabilities, Process};
-use clap::Args;
 
 use super::create::write_pid;
+use super::flags::{Flag, Given, Syntax};
+use super::log::debug;
 use super::state::{Container, Status};
-use super::streams;
+use super::{Globals, Verb, inherited, streams, warn};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 use crate::plan::invalid;
-use crate::request::{ExecRequest, Stdio};
+use crate::request::{ExecRequest, Executed, Stdio};
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// Give it a terminal
-    #[arg(long, short)]
-    tty: bool,
-    /// Working directory
-    #[arg(long)]
-    cwd: Option<PathBuf>,
-    /// NAME=value of a variable
-    #[arg(long, short)]
-    env: Vec<String>,
-    /// name|uid[:group|gid]
-    #[arg(long, short)]
-    user: Option<String>,
-    /// File with the process as JSON
-    #[arg(long, short)]
-    process: Option<PathBuf>,
-    /// Do not wait for the end
-    #[arg(long, short)]
-    detach: bool,
-    /// Unix socket that gets the master of the terminal
-    #[arg(long)]
-    console_socket: Option<PathBuf>,
-    /// File to write the pid to
-    #[arg(long)]
-    pid_file: Option<PathBuf>,
-    /// Forbid gaining privileges
-    #[arg(long)]
-    no_new_privs: bool,
-    /// Capability to add
-    #[arg(long, short, value_parser = capability)]
-    cap: Vec<Capability>,
-    /// Group to add, by number
-    #[arg(long, short = 'g')]
-    additional_gids: Vec<u32>,
-    /// SELinux label
-    #[arg(long)]
-    process_label: Option<String>,
-    /// AppArmor profile
-    #[arg(long)]
-    apparmor: Option<String>,
-    /// [CONTROLLER[,CONTROLLER…]:]PATH of a cgroup below the container's
-    #[arg(long)]
-    cgroup: Vec<String>,
-    /// How many descriptors above 2 the program inherits
-    #[arg(long, default_value_t = 0)]
-    preserve_fds: u16,
-    /// Allow a paused container; the process stands still until it is resumed
-    #[arg(long)]
-    ignore_paused: bool,
-    /// Container
-    id: String,
-    /// Program and arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    command: Vec<String>,
-}
+pub(super) const VERB: Verb = Verb {
+    syntax: Syntax {
+        verb: "exec",
+        about: "Run one more process in a container",
+        words: "<container-id> [program [arguments]]",
+        count: (1, usize::MAX),
+        open: true,
+        flags: &[
+            Flag::switch("tty", "Give it a terminal").or('t'),
+            Flag::with("cwd", "directory", "Working directory"),
+            Flag::with("env", "name=value", "A variable").or('e'),
+            Flag::with("user", "name|uid[:group|gid]", "Who it runs as").or('u'),
+            Flag::with("process", "file", "Describes the process, as JSON").or('p'),
+            Flag::switch("detach", "Do not wait for the end").or('d'),
+            Flag::with("console-socket", "path", "Unix socket that gets the master of the terminal"),
+            Flag::with("pidfd-socket", "path", "Unix socket that gets a pidfd of the process"),
+            Flag::with("pid-file", "file", "File to write the pid to"),
+            Flag::switch("no-new-privs", "Forbid gaining privileges"),
+            Flag::with("cap", "capability", "Capability to add").or('c'),
+            Flag::with("additional-gids", "gid", "Group to add").or('g'),
+            Flag::with("process-label", "label", "SELinux label"),
+            Flag::with("apparmor", "profile", "AppArmor profile"),
+            Flag::with("cgroup", "[controllers:]path", "Cgroup below the container's"),
+            Flag::with("preserve-fds", "n", "How many descriptors above 2 the program inherits"),
+            Flag::switch(
+                "ignore-paused",
+                "Allow a paused container; the process stands still until it is resumed",
+            ),
+        ],
+    },
+    run: exec,
+    // What a program ends with is its own affair; runc leaves this code to the runtime.
+    failed: 255,
+};
 
-pub(super) fn exec(root: &Path, arguments: &Arguments) -> Result<u8> {
-    let container = Container::load(root, &arguments.id)?;
+fn exec(globals: &Globals, given: &Given) -> Result<u8> {
+    let preserved = given.number("preserve-fds")?.unwrap_or(0);
+    inherited::check(preserved)?;
+    let container = Container::load(&globals.root, &given.container()?)?;
     let (init, status) = container.hold()?;
     match status {
         Status::Running | Status::Created => {}
-        Status::Paused if arguments.ignore_paused => {}
+        Status::Paused if given.on("ignore-paused")? => {}
         Status::Paused => {
             let reason = "cannot exec in a paused container (use --ignore-paused to override)";
             return Err(Error::Usage { reason: reason.into() });
@@ -84,96 +65,113 @@ pub(super) fn exec(root: &Path, arguments: &Arguments) -> Result<u8> {
         other => return Err(container.wrong(other, "exec")),
     }
     let spec = &container.document.spec;
-    let process = match &arguments.process {
-        Some(file) => read_process(file)?,
+    let process = match given.path("process") {
+        Some(file) => read_process(&file)?,
         None => {
             let base = spec.process().clone().ok_or_else(|| invalid("process", "is missing"))?;
-            described(base, arguments)?
+            described(base, given)?
         }
     };
     let terminal = process.terminal() == Some(true);
-    if terminal && arguments.detach && arguments.console_socket.is_none() {
-        return Err(Error::Usage {
-            reason: "cannot allocate tty if runc will detach without setting console socket".into(),
-        });
-    }
-    let cgroup =
-        arguments.cgroup.iter().try_fold(container.cgroup()?, |cgroup, wanted| below(&cgroup, wanted))?;
-    let foreground = streams::Foreground::begin(arguments.detach)?;
-    let executed = crate::exec(ExecRequest {
+    let detach = given.on("detach")?;
+    let console_socket = given.path("console-socket");
+    streams::check_console(terminal, detach, console_socket.is_some())?;
+    let top = container.cgroup()?;
+    let cgroup = given.texts("cgroup")?.iter().try_fold(top, |cgroup, wanted| below(&cgroup, wanted))?;
+    let foreground = streams::Foreground::begin(detach)?;
+    let mut executed = crate::exec(ExecRequest {
         init_pid: container.document.pid,
         init_pidfd: init.as_ref().map(AsFd::as_fd),
         id: &container.document.id,
         bundle: &container.document.bundle,
         spec,
         process,
-        user: arguments.user.clone(),
+        user: given.text("user")?,
         groups: Vec::new(),
         cgroup: &cgroup,
         stdio: if terminal { Stdio::Terminal { size: None } } else { streams::own()? },
-        preserved: arguments.preserve_fds,
-        seccomp_cache: Some(root.join(".seccomp")),
+        preserved,
+        seccomp_cache: Some(globals.root.join(".seccomp")),
     })?;
-    let mut console = executed.console;
-    if let (Some(socket), Some(master)) = (&arguments.console_socket, &console) {
-        streams::send_console(socket, master)?;
+    if let Some(processors) = executed.born_on {
+        debug(&format!("affinity: {processors:#x}"));
+    }
+    executed.warnings.iter().for_each(|warning| warn(warning));
+    let console = hand_over(given, &mut executed, console_socket).inspect_err(|_| end(&executed))?;
+    if detach { Ok(0) } else { foreground.wait(executed.pid, console) }
+}
+
+/// Tells those who wait for it of the new process. Returns its terminal if it is served here.
+fn hand_over(
+    given: &Given,
+    executed: &mut Executed,
+    console_socket: Option<PathBuf>,
+) -> Result<Option<OwnedFd>> {
+    let mut console = executed.console.take();
+    if let (Some(socket), Some(master)) = (console_socket, &console) {
+        streams::send_console(&socket, master)?;
         console = None;
     }
-    if let Some(file) = &arguments.pid_file {
-        write_pid(file, executed.pid)?;
+    if let Some(socket) = given.path("pidfd-socket") {
+        streams::send_pidfd(&socket, &executed.pidfd)?;
     }
-    if arguments.detach { Ok(0) } else { foreground.wait(executed.pid, console) }
+    if let Some(file) = given.path("pid-file") {
+        write_pid(&file, executed.pid)?;
+    }
+    Ok(console)
+}
+
+/// Ends a process that nobody can make use of.
+fn end(executed: &Executed) {
+    let _ = rustix::process::pidfd_send_signal(&executed.pidfd, rustix::process::Signal::KILL);
+    crate::create::reap(&executed.pidfd);
 }
 
 fn read_process(file: &Path) -> Result<Process> {
     let text = crate::document::load(file)?;
     let (process, warnings) = crate::document::process(&text)
         .map_err(|error| Error::Document { path: file.into(), reason: error.to_string() })?;
-    warnings.iter().for_each(|warning| super::warn(warning));
+    warnings.iter().for_each(|warning| warn(warning));
     Ok(process)
 }
 
 /// The container's own process with what the flags change.
-fn described(mut process: Process, arguments: &Arguments) -> Result<Process> {
-    if arguments.command.is_empty() {
-        return Err(Error::Usage { reason: "exec needs a program or --process".into() });
+fn described(mut process: Process, given: &Given) -> Result<Process> {
+    let command = given.rest()?;
+    if command.is_empty() {
+        return Err(Error::Usage { reason: "exec args cannot be empty".into() });
     }
-    process.set_args(Some(arguments.command.clone()));
-    process.set_terminal(Some(arguments.tty));
-    if let Some(directory) = &arguments.cwd {
-        process.set_cwd(directory.clone());
+    process.set_args(Some(command)).set_terminal(Some(given.on("tty")?));
+    if let Some(directory) = given.path("cwd") {
+        process.set_cwd(directory);
     }
-    let mut environment = process.env().clone().unwrap_or_default();
-    environment.extend(arguments.env.iter().cloned());
-    process.set_env(Some(environment));
-    if arguments.no_new_privs {
-        process.set_no_new_privileges(Some(true));
+    process.env_mut().get_or_insert_default().extend(given.texts("env")?);
+    if given.last("no-new-privs").is_some() {
+        process.set_no_new_privileges(Some(given.on("no-new-privs")?));
     }
-    if !arguments.cap.is_empty() {
+    let more = given.texts("cap")?.iter().map(|name| capability(name)).collect::<Result<Vec<_>>>()?;
+    if !more.is_empty() {
         let sets = process.capabilities().clone().unwrap_or_else(no_capabilities);
-        process.set_capabilities(Some(with_capabilities(sets, &arguments.cap)));
+        process.set_capabilities(Some(with_capabilities(sets, &more)));
     }
-    if !arguments.additional_gids.is_empty() {
-        let mut user = process.user().clone();
-        let mut groups = user.additional_gids().clone().unwrap_or_default();
-        groups.extend(&arguments.additional_gids);
-        user.set_additional_gids(Some(groups));
-        process.set_user(user);
+    let groups: Vec<u32> = given.numbers("additional-gids")?;
+    if !groups.is_empty() {
+        process.user_mut().additional_gids_mut().get_or_insert_default().extend(groups);
     }
-    if arguments.process_label.is_some() {
-        process.set_selinux_label(arguments.process_label.clone());
+    if let Some(label) = given.text("process-label")? {
+        process.set_selinux_label(Some(label));
     }
-    if arguments.apparmor.is_some() {
-        process.set_apparmor_profile(arguments.apparmor.clone());
+    if let Some(profile) = given.text("apparmor")? {
+        process.set_apparmor_profile(Some(profile));
     }
     Ok(process)
 }
 
 /// A capability's name, with `CAP_` before it or without.
-fn capability(text: &str) -> std::result::Result<Capability, String> {
+fn capability(text: &str) -> Result<Capability> {
     let name = text.to_ascii_uppercase();
     let name = name.strip_prefix("CAP_").unwrap_or(&name);
-    name.parse().map_err(|_| format!("unknown capability {text:?}"))
+    name.parse().map_err(|_| Error::Usage { reason: format!("unknown capability {text:?}") })
 }
 
 fn no_capabilities() -> LinuxCapabilities {

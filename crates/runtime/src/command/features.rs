@@ -2,14 +2,30 @@
 
 use serde_json::json as document;
 
-use super::{json, print as print_line};
+use super::flags::{Given, Syntax};
+use super::{Globals, Verb, json, print};
 use crate::error::Result;
 
-pub(super) fn print() -> Result<u8> {
+pub(super) const VERB: Verb = Verb::new(
+    Syntax {
+        verb: "features",
+        about: "Print what this runtime can do as JSON",
+        words: "",
+        count: (0, 0),
+        open: false,
+        flags: &[],
+    },
+    features,
+);
+
+/// The newest version of the runtime specification that is implemented.
+pub(super) const NEWEST: &str = "1.3.0";
+
+fn features(_: &Globals, _: &Given) -> Result<u8> {
     let capabilities: Vec<String> = caps::all().into_iter().map(|c| c.to_string()).collect();
     let features = document!({
         "ociVersionMin": "1.0.0",
-        "ociVersionMax": "1.2.0",
+        "ociVersionMax": NEWEST,
         "mountOptions": [
             "async", "atime", "bind", "defaults", "dev", "diratime", "exec", "noatime", "nodev", "nodiratime",
             "noexec", "nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "rdiratime", "relatime",
@@ -50,6 +66,5 @@ pub(super) fn print() -> Result<u8> {
             "mountExtensions": { "idmap": { "enabled": true } }
         }
     });
-    print_line(&json(&features)?)?;
-    Ok(0)
+    print(&json(&features)?)
 }

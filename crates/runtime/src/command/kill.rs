@@ -1,29 +1,28 @@
 //! `kill`: a signal to a container's init, or to all of its processes.
 
-use std::path::Path;
-
-use clap::Args;
-
+use super::flags::{Flag, Given, Syntax};
 use super::state::{Container, Status};
+use super::{Globals, Verb};
 use crate::error::{Error, Result};
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// Signal every process of the container
-    #[arg(long, short)]
-    all: bool,
-    /// Container
-    id: String,
-    /// Name or number
-    #[arg(default_value = "SIGTERM", allow_hyphen_values = true)]
-    signal: String,
-}
+pub(super) const VERB: Verb = Verb::new(
+    Syntax {
+        verb: "kill",
+        about: "Send a signal to a container",
+        words: "<container-id> [signal]",
+        count: (1, 2),
+        open: true,
+        flags: &[Flag::switch("all", "Signal every process of the container").or('a')],
+    },
+    kill,
+);
 
-pub(super) fn kill(root: &Path, arguments: &Arguments) -> Result<u8> {
-    let container = Container::load(root, &arguments.id)?;
-    let signal = number(&arguments.signal)
-        .ok_or_else(|| Error::Usage { reason: format!("unknown signal {:?}", arguments.signal) })?;
-    if arguments.all {
+fn kill(globals: &Globals, given: &Given) -> Result<u8> {
+    let container = Container::load(&globals.root, &given.container()?)?;
+    let wanted = given.rest()?.pop().unwrap_or_else(|| "SIGTERM".into());
+    let signal =
+        number(&wanted).ok_or_else(|| Error::Usage { reason: format!("unknown signal {wanted:?}") })?;
+    if given.on("all")? {
         container.cgroup()?.signal_all(signal)?;
         return Ok(0);
     }

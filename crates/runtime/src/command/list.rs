@@ -1,48 +1,92 @@
 //! `list`: the containers below `--root`.
 
 use std::fs;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 
-use clap::{Args, ValueEnum};
-
+use super::flags::{Flag, Given, Syntax};
 use super::state::{Container, Report};
-use super::{json, print};
-use crate::error::Result;
+use super::{Globals, Verb, print};
+use crate::error::{Error, Result};
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// Print only the ids
-    #[arg(long, short)]
-    quiet: bool,
-    /// How to print
-    #[arg(long, short, value_enum, default_value = "table")]
-    format: Format,
-}
+pub(super) const VERB: Verb = Verb::new(
+    Syntax {
+        verb: "list",
+        about: "List containers",
+        words: "",
+        count: (0, 0),
+        open: false,
+        flags: &[
+            Flag::with("format", "table|json", "How to print (default: table)").or('f'),
+            Flag::switch("quiet", "Print only the ids").or('q'),
+        ],
+    },
+    list,
+);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+/// How a list is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
     Table,
     Json,
 }
 
-pub(super) fn list(root: &Path, arguments: &Arguments) -> Result<u8> {
-    let names = fs::read_dir(root).into_iter().flatten().flatten();
+/// The format that `--format` names.
+pub(super) fn format(given: &Given) -> Result<Format> {
+    match given.text("format")?.as_deref() {
+        None | Some("table") => Ok(Format::Table),
+        Some("json") => Ok(Format::Json),
+        Some(_) => Err(Error::Usage { reason: "invalid format option".into() }),
+    }
+}
+
+fn list(globals: &Globals, given: &Given) -> Result<u8> {
+    let format = format(given)?;
+    let reports = reports(globals)?;
+    match (given.on("quiet")?, format) {
+        (true, _) => reports.iter().try_for_each(|report| print(&report.id).map(drop)).map(|()| 0),
+        // As Go has it for a list that was never made.
+        (false, Format::Json) if reports.is_empty() => print("null"),
+        (false, Format::Json) => print(&serde_json::json!(reports).to_string()),
+        (false, Format::Table) => print(&table(&reports)),
+    }
+}
+
+fn reports(globals: &Globals) -> Result<Vec<Report>> {
+    let entries = match fs::read_dir(&globals.root) {
+        // Nothing has been created yet.
+        Err(error) if error.kind() == ErrorKind::NotFound && globals.root_is_default => return Ok(Vec::new()),
+        entries => entries.map_err(|error| Error::File {
+            operation: "open".into(),
+            path: globals.root.clone(),
+            source: error.into(),
+        })?,
+    };
     // A container that is being made or removed just now is not on the list.
-    let mut reports: Vec<Report> = names
-        .filter_map(|entry| Container::load(root, entry.file_name().to_str()?).ok())
-        .map(|container| container.report())
+    let mut reports: Vec<Report> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let container = Container::load(&globals.root, entry.file_name().to_str()?).ok()?;
+            Some(container.report().owned_by(owner(entry.metadata().ok()?.uid())))
+        })
         .collect();
     reports.sort_by(|one, other| one.id.cmp(&other.id));
-    match (arguments.quiet, arguments.format) {
-        (true, _) => reports.iter().try_for_each(|report| print(&report.id))?,
-        (false, Format::Json) => print(&json(&reports)?)?,
-        (false, Format::Table) => print(&table(&reports))?,
-    }
-    Ok(0)
+    Ok(reports)
+}
+
+/// A user's name on this host, or its number.
+fn owner(uid: u32) -> String {
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| format!("#{uid}"))
 }
 
 fn table(reports: &[Report]) -> String {
-    let mut rows = vec![["ID", "PID", "STATUS", "BUNDLE", "CREATED"].map(str::to_owned)];
+    let mut rows = vec![["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned)];
     rows.extend(reports.iter().map(|report| {
         [
             report.id.clone(),
@@ -50,13 +94,14 @@ fn table(reports: &[Report]) -> String {
             report.status.word().to_owned(),
             report.bundle.display().to_string(),
             report.created.clone(),
+            report.owner.clone(),
         ]
     }));
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0).max(8) + 3;
-    let widths = [0, 1, 2, 3].map(width);
-    let line = |row: &[String; 5]| {
+    let width = |column: usize| rows.iter().map(|row| row[column].len() + 3).max().unwrap_or(0).max(12);
+    let widths = [0, 1, 2, 3, 4].map(width);
+    let line = |row: &[String; 6]| {
         let padded = widths.iter().zip(row).map(|(width, cell)| format!("{cell:width$}"));
-        format!("{}{}", padded.collect::<String>(), row[4])
+        format!("{}{}", padded.collect::<String>(), row[5])
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -1,29 +1,28 @@
 //! `pause` and `resume`: all processes of a container stand still, and go on.
 
-use std::path::Path;
-
-use clap::Args;
-
+use super::flags::{CONTAINER, Given, Syntax};
 use super::state::{Container, Status};
+use super::{Globals, Verb};
 use crate::error::{Error, Result};
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// Container
-    id: String,
+pub(super) const PAUSE: Verb =
+    Verb::new(syntax("pause", "Stop all processes of a container where they are"), pause);
+pub(super) const RESUME: Verb = Verb::new(syntax("resume", "Let a paused container go on"), resume);
+
+const fn syntax(verb: &'static str, about: &'static str) -> Syntax {
+    Syntax { verb, about, words: CONTAINER, count: (1, 1), open: false, flags: &[] }
 }
 
-pub(super) fn pause(root: &Path, arguments: &Arguments) -> Result<u8> {
-    let container = Container::load(root, &arguments.id)?;
+fn pause(globals: &Globals, given: &Given) -> Result<u8> {
+    let container = Container::load(&globals.root, &given.container()?)?;
     match container.status() {
         Status::Created | Status::Running => container.cgroup()?.freeze().map(|()| 0),
-        // As runc has it, which tools look for.
-        Status::Paused | Status::Stopped => Err(Error::Usage { reason: "container not running".into() }),
+        status @ (Status::Paused | Status::Stopped) => Err(container.wrong(status, "pause")),
     }
 }
 
-pub(super) fn resume(root: &Path, arguments: &Arguments) -> Result<u8> {
-    let container = Container::load(root, &arguments.id)?;
+fn resume(globals: &Globals, given: &Given) -> Result<u8> {
+    let container = Container::load(&globals.root, &given.container()?)?;
     let cgroup = container.cgroup()?;
     // A container that is paused before its start is one that is created to `state`.
     if container.status() == Status::Stopped || !cgroup.is_frozen() {

@@ -1,45 +1,39 @@
 //! `ps`: the processes of a container, as the host's ps(1) shows them, or as a list of pids.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::process::Command;
 
-use clap::{Args, ValueEnum};
-
-use super::print;
+use super::flags::{Flag, Given, Syntax};
+use super::list::{Format, format};
 use super::state::Container;
+use super::{Globals, Verb, print};
 use crate::error::{Error, Result};
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// How to print
-    #[arg(long, short, value_enum, default_value = "table")]
-    format: Format,
-    /// Container
-    id: String,
-    /// Options of ps, `-ef` without any
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    options: Vec<String>,
-}
+pub(super) const VERB: Verb = Verb::new(
+    Syntax {
+        verb: "ps",
+        about: "Show the processes of a container",
+        words: "<container-id> [ps options]",
+        count: (1, usize::MAX),
+        open: true,
+        flags: &[Flag::with("format", "table|json", "How to print (default: table)").or('f')],
+    },
+    ps,
+);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Table,
-    Json,
-}
-
-pub(super) fn ps(root: &Path, arguments: &Arguments) -> Result<u8> {
-    let pids = Container::load(root, &arguments.id)?.cgroup()?.procs()?;
-    if arguments.format == Format::Json {
+fn ps(globals: &Globals, given: &Given) -> Result<u8> {
+    let format = format(given)?;
+    let pids = Container::load(&globals.root, &given.container()?)?.cgroup()?.procs()?;
+    if format == Format::Json {
         let numbers: Vec<String> = pids.iter().map(i32::to_string).collect();
-        print(&format!("[{}]", numbers.join(",")))?;
-        return Ok(0);
+        return print(&format!("[{}]", numbers.join(",")));
     }
     let mut command = Command::new("ps");
-    if arguments.options.is_empty() {
+    let options = given.rest()?;
+    if options.is_empty() {
         command.arg("-ef");
     }
-    let output = command.args(&arguments.options).output().map_err(|error| Error::File {
+    let output = command.args(&options).output().map_err(|error| Error::File {
         operation: "execute".into(),
         path: "ps".into(),
         source: error.into(),
@@ -50,8 +44,7 @@ pub(super) fn ps(root: &Path, arguments: &Arguments) -> Result<u8> {
     }
     let rows = rows(&String::from_utf8_lossy(&output.stdout), &pids.into_iter().collect())
         .ok_or_else(|| Error::Usage { reason: "couldn't find PID field in ps output".into() })?;
-    print(&rows)?;
-    Ok(0)
+    print(&rows)
 }
 
 /// The title and the lines of these processes; `None` when no column is called PID.

@@ -1,44 +1,47 @@
 //! `run`: create, start, and wait for the end.
 
-use std::path::Path;
-
-use clap::Args;
-
 use super::create::{self, Start};
-use super::streams;
-use crate::error::{Error, Result};
+use super::flags::{CONTAINER, Flag, Given, Syntax};
+use super::{Globals, Verb, streams};
+use crate::error::Result;
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    #[command(flatten)]
-    create: create::Arguments,
-    /// Do not wait for the end
-    #[arg(long, short)]
-    detach: bool,
-    /// Keep the state when the container has ended
-    #[arg(long)]
-    keep: bool,
-}
+pub(super) const VERB: Verb = Verb::new(
+    Syntax {
+        verb: "run",
+        about: "Create a container, start it and wait for its end",
+        words: CONTAINER,
+        count: (1, 1),
+        open: false,
+        flags: &FLAGS,
+    },
+    run,
+);
 
-pub(super) fn run(root: &Path, arguments: &Arguments) -> Result<u8> {
-    let foreground = streams::Foreground::begin(arguments.detach)?;
-    let (container, mut created) = create::make(root, &arguments.create, Start::Now)?;
+const FLAGS: [Flag; 11] = {
+    let [bundle, console, pidfd, pid, pivot, keyring, preserve, criu] = create::FLAGS;
+    let detach = Flag::switch("detach", "Do not wait for the end").or('d');
+    let keep = Flag::switch("keep", "Keep the state when the container has ended");
+    let subreaper = Flag::switch("no-subreaper", "");
+    [bundle, console, pidfd, pid, pivot, keyring, preserve, criu, detach, keep, subreaper]
+};
+
+fn run(globals: &Globals, given: &Given) -> Result<u8> {
+    let detach = given.on("detach")?;
+    let arguments = create::Arguments::of(given, detach)?;
+    let foreground = streams::Foreground::begin(detach)?;
+    let (container, mut created) = create::make(globals, &arguments, Start::Now)?;
     let console = created.console.take();
-    let socket = arguments.create.console_socket.as_deref();
-    let kept = match (&console, socket) {
+    let kept = match (&console, &arguments.console_socket) {
         (Some(console), Some(socket)) => streams::send_console(socket, console).map(|()| None),
-        (Some(_), None) if arguments.detach => Err(Error::Usage {
-            reason: "cannot allocate tty if runc will detach without setting console socket".into(),
-        }),
         _ => Ok(console),
     };
     let started = kept.and_then(|console| created.start().map(|()| console));
     let console = started.inspect_err(|_| create::discard(&container, &created))?;
-    if arguments.detach {
+    if detach {
         return Ok(0);
     }
     let code = foreground.wait(created.pid, console)?;
-    if !arguments.keep {
+    if !given.on("keep")? {
         container.remove()?;
     }
     Ok(code)

@@ -2,31 +2,36 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
 
 use barge_oci::runtime_spec::Spec;
-use clap::Args;
 
+use super::flags::{Flag, Given, Syntax};
+use super::{Globals, Verb};
 use crate::error::{Error, Result};
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// Directory to write it to
-    #[arg(long, short, default_value = ".")]
-    bundle: PathBuf,
-    /// For a container that this user runs without privileges
-    #[arg(long)]
-    rootless: bool,
-}
+pub(super) const VERB: Verb = Verb::new(
+    Syntax {
+        verb: "spec",
+        about: "Write a config.json to begin with",
+        words: "",
+        count: (0, 0),
+        open: false,
+        flags: &[
+            Flag::with("bundle", "directory", "Directory to write it to (default: here)").or('b'),
+            Flag::switch("rootless", "For a container that this user runs without privileges"),
+        ],
+    },
+    spec,
+);
 
-pub(super) fn spec(arguments: &Arguments) -> Result<u8> {
-    let spec = if arguments.rootless {
+fn spec(_: &Globals, given: &Given) -> Result<u8> {
+    let spec = if given.on("rootless")? {
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
         Spec::rootless(uid.as_raw(), gid.as_raw())
     } else {
         Spec::default()
     };
-    let path = arguments.bundle.join("config.json");
+    let path = given.path("bundle").unwrap_or_else(|| ".".into()).join("config.json");
     let failed = |error: std::io::Error| Error::File {
         operation: "write".into(),
         path: path.clone(),

@@ -1,27 +1,34 @@
 //! `start`: lets a created container run its program.
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::Args;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use super::flags::{CONTAINER, Given, Syntax};
 use super::state::{Container, FIFO, OUTCOME, Status};
+use super::{Globals, Verb};
 use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
 use crate::plan::invalid;
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// Container
-    id: String,
-}
+pub(super) const VERB: Verb = Verb::new(
+    Syntax {
+        verb: "start",
+        about: "Run the program of a created container",
+        words: CONTAINER,
+        count: (1, 1),
+        open: false,
+        flags: &[],
+    },
+    start,
+);
 
-pub(super) fn start(root: &Path, arguments: &Arguments) -> Result<u8> {
-    let container = Container::load(root, &arguments.id)?;
+fn start(globals: &Globals, given: &Given) -> Result<u8> {
+    let container = Container::load(&globals.root, &given.container()?)?;
     match container.status() {
         Status::Created => {}
         other => return Err(container.wrong(other, "start")),

@@ -7,27 +7,32 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use barge_oci::runtime_spec::Spec;
-use clap::Args;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 use serde::{Deserialize, Serialize};
 
-use super::{json, print as print_line};
+use super::flags::{CONTAINER, Given, Syntax};
+use super::{Globals, Verb, json, print};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// Container
-    id: String,
-}
+pub(super) const VERB: Verb = Verb::new(
+    Syntax {
+        verb: "state",
+        about: "Print a container's state as JSON",
+        words: CONTAINER,
+        count: (1, 1),
+        open: false,
+        flags: &[],
+    },
+    state,
+);
 
 /// Prints the state, with the fields that the runtime specification names and runc's own.
-pub(super) fn print(root: &Path, arguments: &Arguments) -> Result<u8> {
-    let container = Container::load(root, &arguments.id)?;
-    print_line(&json(&container.report())?)?;
-    Ok(0)
+fn state(globals: &Globals, given: &Given) -> Result<u8> {
+    let container = Container::load(&globals.root, &given.container()?)?;
+    print(&json(&container.report())?)
 }
 
 const VERSION: u32 = 1;
@@ -81,14 +86,21 @@ impl Status {
 pub(super) struct Report {
     oci_version: String,
     pub(super) id: String,
-    pub(super) status: Status,
     pub(super) pid: i32,
+    pub(super) status: Status,
     pub(super) bundle: PathBuf,
     rootfs: PathBuf,
     pub(super) created: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     annotations: Option<std::collections::HashMap<String, String>>,
-    owner: String,
+    pub(super) owner: String,
+}
+
+impl Report {
+    /// With the name of its owner, which only lists tell.
+    pub(super) fn owned_by(self, owner: String) -> Self {
+        Self { owner, ..self }
+    }
 }
 
 /// The directory of a container, whose id must be a plain name.

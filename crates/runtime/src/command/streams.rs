@@ -35,10 +35,29 @@ pub(super) fn own() -> Result<Stdio> {
     })
 }
 
+/// Whether a terminal has somebody to serve it.
+pub(super) fn check_console(terminal: bool, detach: bool, socket: bool) -> Result<()> {
+    let reason = match (terminal && detach, socket) {
+        (true, false) => "cannot allocate tty if runc will detach without setting console socket",
+        (false, true) => "cannot use console socket if runc will not detach or allocate tty",
+        _ => return Ok(()),
+    };
+    Err(Error::Usage { reason: reason.into() })
+}
+
 /// Sends the master of a terminal to whoever listens on a Unix socket, as runc does.
 pub(super) fn send_console(socket: &Path, master: &OwnedFd) -> Result<()> {
+    send(socket, master, "/dev/pts/ptmx")
+}
+
+/// Sends a descriptor for a process to whoever listens on a Unix socket, as runc does.
+pub(super) fn send_pidfd(socket: &Path, pidfd: &OwnedFd) -> Result<()> {
+    send(socket, pidfd, "pidfd")
+}
+
+fn send(socket: &Path, fd: &OwnedFd, name: &str) -> Result<()> {
     let failed = |errno: Errno| Error::File {
-        operation: "send the terminal to".into(),
+        operation: "send a descriptor to".into(),
         path: socket.into(),
         source: errno.into(),
     };
@@ -49,9 +68,9 @@ pub(super) fn send_console(socket: &Path, master: &OwnedFd) -> Result<()> {
     rustix::net::connect(&connection, &address).map_err(failed)?;
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let fds = [master.as_fd()];
+    let fds = [fd.as_fd()];
     ancillary.push(SendAncillaryMessage::ScmRights(&fds));
-    let name = [std::io::IoSlice::new(b"/dev/pts/ptmx")];
+    let name = [std::io::IoSlice::new(name.as_bytes())];
     rustix::net::sendmsg(&connection, &name, &mut ancillary, SendFlags::NOSIGNAL).map(drop).map_err(failed)
 }
 

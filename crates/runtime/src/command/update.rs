@@ -2,90 +2,60 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use barge_oci::runtime_spec::LinuxResources;
-use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::flags::{CONTAINER, Flag, Given, Syntax};
 use super::state::{Container, Status};
+use super::{Globals, Verb};
 use crate::error::{Error, Result};
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// File with the limits as JSON (`linux.resources`), - for standard input; all other options are ignored then
-    #[arg(long, short)]
-    resources: Option<PathBuf>,
-    /// Block I/O weight, 10 to 1000
-    #[arg(long)]
-    blkio_weight: Option<u16>,
-    /// Period of the CPU quota, microseconds
-    #[arg(long)]
-    cpu_period: Option<u64>,
-    /// CPU time in a period, microseconds; -1 for no limit
-    #[arg(long, allow_hyphen_values = true)]
-    cpu_quota: Option<i64>,
-    /// CPU time that may be saved up, microseconds
-    #[arg(long)]
-    cpu_burst: Option<u64>,
-    /// CPU shares, relative to other containers
-    #[arg(long)]
-    cpu_share: Option<u64>,
-    /// Period of real-time scheduling, microseconds
-    #[arg(long)]
-    cpu_rt_period: Option<u64>,
-    /// Real-time CPU time in a period, microseconds
-    #[arg(long, allow_hyphen_values = true)]
-    cpu_rt_runtime: Option<i64>,
-    /// Processors to use
-    #[arg(long)]
-    cpuset_cpus: Option<String>,
-    /// Memory nodes to use
-    #[arg(long)]
-    cpuset_mems: Option<String>,
-    /// Ignored, as in runc: kernels have no such limit any more
-    #[arg(long, hide = true, allow_hyphen_values = true)]
-    kernel_memory: Option<String>,
-    /// Ignored, as in runc: kernels have no such limit any more
-    #[arg(long, hide = true, allow_hyphen_values = true)]
-    kernel_memory_tcp: Option<String>,
-    /// Memory limit, bytes or with a unit; -1 for none
-    #[arg(long, allow_hyphen_values = true)]
-    memory: Option<String>,
-    /// 1 to run only when nothing else does
-    #[arg(long)]
-    cpu_idle: Option<i64>,
-    /// Soft memory limit
-    #[arg(long, allow_hyphen_values = true)]
-    memory_reservation: Option<String>,
-    /// Memory and swap together; -1 for no limit
-    #[arg(long, allow_hyphen_values = true)]
-    memory_swap: Option<String>,
-    /// Most processes
-    #[arg(long, allow_hyphen_values = true)]
-    pids_limit: Option<i64>,
-    /// Refused: Intel RDT is not managed
-    #[arg(long, hide = true)]
-    l3_cache_schema: Option<String>,
-    /// Refused: Intel RDT is not managed
-    #[arg(long, hide = true)]
-    mem_bw_schema: Option<String>,
-    /// Container
-    id: String,
-}
+pub(super) const VERB: Verb = Verb::new(
+    Syntax {
+        verb: "update",
+        about: "Change a container's limits",
+        words: CONTAINER,
+        count: (1, 1),
+        open: false,
+        flags: &[
+            Flag::with("resources", "file", "File with the limits as JSON (`linux.resources`), - for standard input; all other options are ignored then").or('r'),
+            Flag::with("blkio-weight", "n", "Block I/O weight, 10 to 1000"),
+            Flag::with("cpu-period", "n", "Period of the CPU quota, microseconds"),
+            Flag::with("cpu-quota", "n", "CPU time in a period, microseconds; -1 for no limit"),
+            Flag::with("cpu-burst", "n", "CPU time that may be saved up, microseconds"),
+            Flag::with("cpu-share", "n", "CPU shares, relative to other containers"),
+            Flag::with("cpu-rt-period", "n", "Period of real-time scheduling, microseconds"),
+            Flag::with("cpu-rt-runtime", "n", "Real-time CPU time in a period, microseconds"),
+            Flag::with("cpuset-cpus", "text", "Processors to use"),
+            Flag::with("cpuset-mems", "text", "Memory nodes to use"),
+            Flag::with("kernel-memory", "text", ""),
+            Flag::with("kernel-memory-tcp", "text", ""),
+            Flag::with("memory", "text", "Memory limit, bytes or with a unit; -1 for none"),
+            Flag::with("cpu-idle", "n", "1 to run only when nothing else does"),
+            Flag::with("memory-reservation", "text", "Soft memory limit"),
+            Flag::with("memory-swap", "text", "Memory and swap together; -1 for no limit"),
+            Flag::with("pids-limit", "n", "Most processes"),
+            Flag::with("l3-cache-schema", "text", ""),
+            Flag::with("mem-bw-schema", "text", ""),
+        ],
+    },
+    update,
+);
 
-pub(super) fn update(root: &Path, arguments: &Arguments) -> Result<u8> {
-    let mut container = Container::load(root, &arguments.id)?;
+fn update(globals: &Globals, given: &Given) -> Result<u8> {
+    let mut container = Container::load(&globals.root, &given.container()?)?;
     if container.status() == Status::Stopped {
         return Err(Error::Usage { reason: "container not running".into() });
     }
-    if arguments.l3_cache_schema.is_some() || arguments.mem_bw_schema.is_some() {
+    if given.last("l3-cache-schema").is_some() || given.last("mem-bw-schema").is_some() {
         return Err(Error::Usage { reason: "Intel RDT: no container of this runtime has a group".into() });
     }
-    let mut wanted = match &arguments.resources {
-        Some(file) => document(file)?,
-        None => described(arguments)?,
+    let mut wanted = match given.path("resources") {
+        Some(file) => document(&file)?,
+        None => described(given)?,
     };
     let linux = container.document.spec.linux().clone().unwrap_or_default();
     let mut present = linux.resources().as_ref().map_or(Value::Null, |r| json!(r));
@@ -116,28 +86,37 @@ fn document(file: &Path) -> Result<Value> {
         .map_err(|error| Error::Document { path: file.into(), reason: error.to_string() })
 }
 
-fn described(arguments: &Arguments) -> Result<Value> {
+fn described(given: &Given) -> Result<Value> {
     let mut out = json!({});
-    let mut put = |section: &str, key: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            out[section][key] = value;
-        }
-    };
-    put("blockIO", "weight", arguments.blkio_weight.map(Value::from));
-    put("cpu", "period", arguments.cpu_period.map(Value::from));
-    put("cpu", "quota", arguments.cpu_quota.map(Value::from));
-    put("cpu", "burst", arguments.cpu_burst.map(Value::from));
-    put("cpu", "shares", arguments.cpu_share.map(Value::from));
-    put("cpu", "realtimePeriod", arguments.cpu_rt_period.map(Value::from));
-    put("cpu", "realtimeRuntime", arguments.cpu_rt_runtime.map(Value::from));
-    put("cpu", "cpus", arguments.cpuset_cpus.clone().map(Value::from));
-    put("cpu", "mems", arguments.cpuset_mems.clone().map(Value::from));
-    put("cpu", "idle", arguments.cpu_idle.map(Value::from));
-    put("memory", "limit", bytes("memory", arguments.memory.as_deref())?);
-    put("memory", "reservation", bytes("memory-reservation", arguments.memory_reservation.as_deref())?);
-    put("memory", "swap", bytes("memory-swap", arguments.memory_swap.as_deref())?);
-    put("pids", "limit", arguments.pids_limit.map(Value::from));
+    for (flag, section, key) in [
+        ("blkio-weight", "blockIO", "weight"),
+        ("cpu-period", "cpu", "period"),
+        ("cpu-burst", "cpu", "burst"),
+        ("cpu-share", "cpu", "shares"),
+        ("cpu-rt-period", "cpu", "realtimePeriod"),
+    ] {
+        put(&mut out, section, key, given.number::<u64>(flag)?);
+    }
+    for (flag, section, key) in [
+        ("cpu-quota", "cpu", "quota"),
+        ("cpu-rt-runtime", "cpu", "realtimeRuntime"),
+        ("cpu-idle", "cpu", "idle"),
+        ("pids-limit", "pids", "limit"),
+    ] {
+        put(&mut out, section, key, given.number::<i64>(flag)?);
+    }
+    put(&mut out, "cpu", "cpus", given.text("cpuset-cpus")?);
+    put(&mut out, "cpu", "mems", given.text("cpuset-mems")?);
+    for (flag, key) in [("memory", "limit"), ("memory-reservation", "reservation"), ("memory-swap", "swap")] {
+        put(&mut out, "memory", key, bytes(flag, given.text(flag)?.as_deref())?);
+    }
     Ok(out)
+}
+
+fn put(out: &mut Value, section: &str, key: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        out[section][key] = value.into();
+    }
 }
 
 fn bytes(flag: &str, text: Option<&str>) -> Result<Option<Value>> {

@@ -110,5 +110,5 @@ fn a_cgroup_below_the_containers_can_be_asked_for() {
 fn a_stopped_container_takes_none() {
     let bundle = Bundle::shell("true");
     bundle.run().good();
-    assert!(bundle.exec(&["true"]).bad().contains("does not exist"));
+    assert!(bundle.exec(&["true"]).bad().contains("container does not exist"));
 }

@@ -35,13 +35,15 @@ fn a_container_is_created_started_killed_and_deleted() {
     assert!(!create(&bundle).success(), "an id is taken once");
     bundle.command(&["start", &bundle.id]).good();
     assert_eq!(status(&bundle), "running");
-    assert!(bundle.command(&["start", &bundle.id]).bad().contains("is running"));
-    assert!(bundle.command(&["delete", &bundle.id]).bad().contains("is running"));
+    assert!(
+        bundle.command(&["start", &bundle.id]).bad().contains("cannot start an already running container")
+    );
+    assert!(bundle.command(&["delete", &bundle.id]).bad().contains("that is not stopped: running"));
     let list = bundle.command(&["list", "--quiet"]).good();
     assert_eq!(list.trim(), bundle.id);
     bundle.command(&["kill", &bundle.id, "SIGKILL"]).good();
     await_status(&bundle, "stopped");
-    assert!(bundle.command(&["kill", &bundle.id]).bad().contains("is stopped"));
+    assert!(bundle.command(&["kill", &bundle.id]).bad().contains("container not running"));
     bundle.command(&["delete", &bundle.id]).good();
     assert!(bundle.command(&["state", &bundle.id]).bad().contains("does not exist"));
     assert!(!bundle.cgroup("pids").exists());
@@ -117,7 +119,9 @@ fn a_created_container_can_be_killed() {
     assert!(create(&bundle).success());
     bundle.command(&["kill", &bundle.id, "KILL"]).good();
     await_status(&bundle, "stopped");
-    assert!(bundle.command(&["start", &bundle.id]).bad().contains("is stopped"));
+    assert!(
+        bundle.command(&["start", &bundle.id]).bad().contains("cannot start a container that has stopped")
+    );
     assert_eq!(bundle.output(), "");
     bundle.command(&["delete", &bundle.id]).good();
 }

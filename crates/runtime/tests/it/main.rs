@@ -8,6 +8,7 @@ mod attacks;
 mod attributes;
 mod bundle;
 mod cgroups;
+mod command_line;
 mod devices;
 mod errors;
 mod exec;
