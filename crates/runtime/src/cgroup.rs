@@ -9,6 +9,7 @@
 //! `Cgroup::create` makes the directories and sets the limits; the container's init enters by itself (`Entry`).
 //! What a limit means in files is decided in `settings`, which touches nothing.
 
+mod delegation;
 mod device_program;
 mod device_rules;
 mod layout;

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
 use crate::init::{self, Gate, Init};
 use crate::net_devices;
-use crate::plan::Plan;
-use crate::prepare::Prepared;
+use crate::plan::{IdMaps, Plan};
+use crate::prepare::{Prepared, Undo};
 use crate::request::Inputs;
 use crate::seccomp::{Filter, Listener};
 use crate::userns;
@@ -83,10 +83,15 @@ pub(crate) fn started(channel: &Channel, pidfd: &OwnedFd) -> Result<()> {
         Ok(Some((Report::Failed(error), _))) | Err(error) => error,
         Ok(Some(_)) => Error::Channel { source: rustix::io::Errno::PROTO.into() },
     };
-    // It is about to end, or has to.
+    Err(end(pidfd, failure))
+}
+
+/// Ends a process that can't become what it should, for the reason that this returns. It is gone by then: its cgroup
+/// can only be removed after that.
+fn end(pidfd: &OwnedFd, failure: Error) -> Error {
     let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
     reap(pidfd);
-    Err(failure)
+    failure
 }
 
 /// A child that waits for nothing of ours is looked at this often.
@@ -162,12 +167,7 @@ pub(crate) fn follow(
         match next {
             Ok(None) => {}
             Ok(Some(())) => return Ok(Ready { console, warnings }),
-            Err(error) => {
-                // Its cgroup can only be removed when it is gone.
-                let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
-                reap(pidfd);
-                return Err(error);
-            }
+            Err(error) => return Err(end(pidfd, error)),
         }
     }
 }
@@ -240,7 +240,10 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
     drop(joins);
     let listener = filter.as_ref().and_then(Filter::listener);
     let child = Born { channel: &ours, pid, pidfd: &pidfd };
-    let ready = match follow(&child, |asked| answer(&plan, pid, asked), listener) {
+    let followed = hand_over(&plan, &cgroup, pid)
+        .map_err(|error| end(&pidfd, error))
+        .and_then(|()| follow(&child, |asked| answer(&plan, pid, asked), listener));
+    let ready = match followed {
         Ok(ready) => ready,
         Err(error) => {
             drop(cgroup);
@@ -261,12 +264,30 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
     })
 }
 
-/// The maps of a user namespace that a middle has made or joined.
-fn settle_maps(plan: &Plan, middle: i32) -> Result<()> {
-    match plan.namespaces.new & kind::USER {
-        0 => userns::compare_maps(middle, &plan.ids),
-        _ => userns::write_maps(middle, &plan.ids),
+/// Gives a container that sees its cgroup as its own root the rights of an owner over it. Not before its init is
+/// there: a root of another user namespace could not be born in a cgroup of somebody else.
+fn hand_over(plan: &Plan, cgroup: &Undo, pid: i32) -> Result<()> {
+    let (true, Some(cgroup)) = (plan.delegated, cgroup.get()) else { return Ok(()) };
+    let namespaces = &plan.namespaces;
+    let inside = plan.process.user.uid;
+    let owner = match namespaces.separate(kind::USER) {
+        true if namespaces.new & kind::USER != 0 => plan.ids.host_uid(inside),
+        true => IdMaps::of_process(pid)?.host_uid(inside),
+        false => Some(inside),
+    };
+    // One that the namespace has no number for is refused elsewhere.
+    match owner.filter(|owner| *owner != rustix::process::geteuid().as_raw()) {
+        Some(owner) => cgroup.delegate(owner),
+        None => Ok(()),
     }
+}
+
+/// What waits for the maps of a user namespace, which the middle is in by now.
+fn settle_maps(plan: &Plan, middle: i32) -> Result<()> {
+    if plan.namespaces.new & kind::USER != 0 {
+        return userns::write_maps(middle, &plan.ids);
+    }
+    userns::compare_maps(middle, &plan.ids)
 }
 
 /// A hook that fails takes the container's life to its end, where the poststop hooks run (runtime.md, Lifecycle).

@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
 use crate::net_devices;
 use crate::request::{Request, Root};
-use mount::MountPlan;
+use mount::{MountKind, MountPlan};
 use namespaces::Namespaces;
 use process::ProcessPlan;
 use sysctl::Sysctl;
@@ -51,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) process: ProcessPlan,
     pub(crate) hooks: Option<HooksPlan>,
     pub(crate) cgroup: PathBuf,
+    /// Whether the container gets to see its cgroup as a root of its own that it may write to.
+    pub(crate) delegated: bool,
 }
 
 /// The lines of `uid_map` and `gid_map` of a new user namespace.
@@ -134,6 +136,15 @@ impl IdMaps {
     pub(crate) fn of(uids: Option<&[LinuxIdMapping]>, gids: Option<&[LinuxIdMapping]>) -> Self {
         Self { uids: id_map(uids), gids: id_map(gids) }
     }
+
+    /// The host's number of a user of the namespace.
+    pub(crate) fn host_uid(&self, inside: u32) -> Option<u32> {
+        self.uids.lines().find_map(|line| {
+            let mut numbers = line.split_whitespace().map(|number| number.parse::<u32>().ok());
+            let (first, host, size) = (numbers.next()??, numbers.next()??, numbers.next()??);
+            inside.checked_sub(first).filter(|at| *at < size).and_then(|at| host.checked_add(at))
+        })
+    }
 }
 
 impl Plan {
@@ -167,17 +178,15 @@ impl Plan {
         let namespaces = Namespaces::of(linux)?;
         // A user by name has numbers only inside the container.
         check_ids(linux, &namespaces, request.user.is_none().then_some(process.user()))?;
+        let mounts = mounts(spec, linux)?;
+        let writable = |mount: &MountPlan| mount.kind == MountKind::Cgroup && !mount.is_read_only();
         Ok(Self {
+            delegated: namespaces.new & kind::CGROUP != 0 && mounts.iter().any(writable),
             namespaces,
             net_devices: net_devices::of(linux)?,
             ids: IdMaps::of(linux.uid_mappings().as_deref(), linux.gid_mappings().as_deref()),
             root: root(request, linux)?,
-            mounts: spec
-                .mounts()
-                .iter()
-                .flatten()
-                .map(|mount| MountPlan::of(mount).map(|plan| plan.label(linux.mount_label().as_deref())))
-                .collect::<Result<_>>()?,
+            mounts,
             devices: linux.devices().iter().flatten().map(device).collect::<Result<_>>()?,
             masked: absolute("linux.maskedPaths", linux.masked_paths().as_deref())?,
             // A relative one starts at the root, as it does for runc.
@@ -195,6 +204,12 @@ impl Plan {
             cgroup: cgroup_path(spec, &request.id),
         })
     }
+}
+
+fn mounts(spec: &Spec, linux: &Linux) -> Result<Vec<MountPlan>> {
+    let label = linux.mount_label().as_deref();
+    let plan = |mount| MountPlan::of(mount).map(|plan| plan.label(label));
+    spec.mounts().iter().flatten().map(plan).collect()
 }
 
 /// Refuses versions of the specification that are none (of SemVer 2.0.0), or whose first number is not ours.
@@ -316,6 +331,16 @@ mod tests {
         assert_eq!(cgroup_path(&spec, "id"), Path::new("/docker/x"));
         let spec: Spec = serde_json::from_str("{}").unwrap();
         assert_eq!(cgroup_path(&spec, "id"), Path::new("/barge/id"));
+    }
+
+    #[test]
+    fn users_of_a_namespace_have_numbers_outside() {
+        let ids = IdMaps { uids: "0 100000 1000\n 5000   7 1\n".into(), gids: String::new() };
+        for (inside, outside) in
+            [(0, Some(100_000)), (999, Some(100_999)), (1000, None), (5000, Some(7)), (5001, None)]
+        {
+            assert_eq!(ids.host_uid(inside), outside, "{inside}");
+        }
     }
 
     #[test]

@@ -39,6 +39,10 @@ pub struct Prepared {
 pub(crate) struct Undo(Option<Cgroup>);
 
 impl Undo {
+    pub(crate) fn get(&self) -> Option<&Cgroup> {
+        self.0.as_ref()
+    }
+
     /// The cgroup is the new owner's to remove.
     pub(crate) fn keep(mut self) -> Option<Cgroup> {
         self.0.take()

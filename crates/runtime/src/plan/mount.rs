@@ -99,6 +99,11 @@ impl MountPlan {
         })
     }
 
+    /// Whether it is mounted read-only.
+    pub(crate) fn is_read_only(&self) -> bool {
+        (self.own.set | self.tree.set) & attr::RDONLY != 0
+    }
+
     /// Gives the files of a new filesystem an SELinux label. The kernel's own filesystems have theirs by policy.
     pub(crate) fn label(mut self, label: Option<&str>) -> Self {
         if let (Some(label), MountKind::Filesystem { kind, options, .. }) = (label, &mut self.kind)

@@ -192,3 +192,51 @@ fn an_apparmor_profile_rules() {
     let error = missing.run().bad();
     assert!(error.contains("AppArmor"), "{error}");
 }
+
+/// Who owns a file of the container's cgroup.
+fn owner(bundle: &Bundle, file: &str) -> u32 {
+    std::os::unix::fs::MetadataExt::uid(&fs::metadata(bundle.cgroup("").join(file)).unwrap())
+}
+
+#[test]
+fn a_container_owns_the_cgroup_that_it_sees_as_its_own() {
+    if !unified() {
+        return;
+    }
+    let with = |access: &str, uid: u32| {
+        let mut bundle = Bundle::shell("mkdir /sys/fs/cgroup/below && echo made; sleep 1000");
+        let namespaces = bundle.spec["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.extend([json!({"type": "cgroup"}), json!({"type": "user"})]);
+        let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+        let mounts = bundle.spec["mounts"].as_array_mut().unwrap();
+        let view = mounts.iter_mut().find(|mount| mount["destination"] == "/sys/fs/cgroup").unwrap();
+        view["options"] = json!([access, "nosuid", "noexec", "nodev"]);
+        bundle
+            .set("/linux/uidMappings", map.clone())
+            .set("/linux/gidMappings", map)
+            .set("/process/user", json!({"uid": uid, "gid": 0}))
+    };
+    for uid in [0, 1000] {
+        let bundle = with("rw", uid);
+        let pid = bundle.start();
+        for file in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
+            assert_eq!(owner(&bundle, file), 100_000 + uid, "{file}");
+        }
+        assert_eq!(owner(&bundle, "memory.max"), 0);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !bundle.output().contains("made") {
+            assert!(Instant::now() < deadline, "{}", bundle.output());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // Others who join the namespace are given their own too.
+        let mut other = with("rw", uid);
+        let namespaces = other.spec["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.retain(|namespace| namespace["type"] != "user");
+        namespaces.push(json!({"type": "user", "path": format!("/proc/{pid}/ns/user")}));
+        other.start();
+        assert_eq!(owner(&other, "cgroup.procs"), 100_000 + uid);
+    }
+    let bundle = with("ro", 0);
+    bundle.start();
+    assert_eq!(owner(&bundle, ""), 0);
+}
