@@ -16,6 +16,7 @@ mod layout;
 mod oom;
 #[cfg(any(test, fuzzing))]
 mod rehearsal;
+pub(crate) mod rootless;
 mod settings;
 pub mod stats;
 mod v1;
@@ -159,9 +160,15 @@ impl Cgroup {
     pub(crate) fn entry(&self) -> Result<Entry> {
         match &self.places {
             Places::Legacy(places) => {
-                Ok(Entry::Tasks(places.iter().map(v1::Place::tasks).collect::<Result<_>>()?))
+                let may_lack =
+                    |tasks: &Result<OwnedFd>| matches!(tasks, Err(error) if rootless::is_expected(error));
+                let tasks = places.iter().map(v1::Place::tasks).filter(|tasks| !may_lack(tasks));
+                Ok(Entry::Tasks(tasks.collect::<Result<_>>()?))
             }
-            Places::Unified(directory) => Ok(Entry::Birth(v2::open_directory(directory)?)),
+            Places::Unified(directory) => match v2::open_directory(directory) {
+                Err(error) if rootless::is_expected(&error) => Ok(Entry::Tasks(Vec::new())),
+                opened => opened.map(Entry::Birth),
+            },
         }
     }
 

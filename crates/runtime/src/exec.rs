@@ -253,14 +253,19 @@ impl Joiner<'_> {
             stay_on(processors)?;
         }
         // All that init is in, at once; the root directory changes with the mount namespace. A namespace that is also
-        // ours does no harm, except that nobody can join their own user namespace.
+        // ours does no harm, except that nobody can join their own user namespace, nor, without privileges, what is
+        // the host's.
         let always = kind::MOUNT | kind::CGROUP | kind::UTS | kind::IPC | kind::NET;
-        let joined = [
-            (kind::TIME, self.namespaces.separate(kind::TIME)),
-            (kind::USER, self.user == UserNamespace::Joined),
-        ];
-        let joined =
-            joined.into_iter().filter(|(_, wanted)| *wanted).fold(always, |all, (kind, _)| all | kind);
+        let own = |kinds: &[u64]| {
+            kinds.iter().filter(|kind| self.namespaces.separate(**kind)).fold(0, |all, kind| all | kind)
+        };
+        let joined = match self.user {
+            UserNamespace::Same => always | own(&[kind::TIME]),
+            UserNamespace::Joined => always | kind::USER | own(&[kind::TIME]),
+            UserNamespace::First => {
+                own(&[kind::MOUNT, kind::CGROUP, kind::UTS, kind::IPC, kind::NET, kind::TIME])
+            }
+        };
         join(self.init, joined)?;
         if self.user != UserNamespace::Same {
             init::become_mapped_root()?;

@@ -5,7 +5,7 @@
 //! destructors, or touch the parent's files but through the descriptors it was given.
 //!
 //! ```text
-//! oom score -> unseen by others (not dumpable) -> own keyring and session
+//! oom score, id maps -> unseen by others (not dumpable) -> own keyring and session
 //! -> into the cgroups -> cgroup namespace -> joined namespaces
 //! -> names, sysctls, labels                host's /proc is still there
 //! -> root filesystem, pivot                init/rootfs.rs
@@ -61,7 +61,7 @@ pub(crate) struct Init<'a> {
     pub(crate) mapped: bool,
     /// Namespaces to join, by descriptor.
     pub(crate) joins: Vec<(u64, OwnedFd)>,
-    /// Sources of binds that the parent has opened; empty when init opens them all.
+    /// Sources of binds that the parent has opened, in the places of their mounts; init opens the others.
     pub(crate) sources: Vec<Option<OwnedFd>>,
     pub(crate) stdio: Stdio,
     pub(crate) channel: Channel,
@@ -276,6 +276,10 @@ impl Init<'_> {
         let mut warnings = Vec::new();
         let user = self.plan.namespaces.separate(kind::USER);
         set_oom_score(&self.plan.process, user, &self.channel, &mut warnings)?;
+        if self.plan.namespaces.new & kind::USER != 0 && !self.mapped {
+            // While the parent may still write them without privileges.
+            ask(&self.channel, &Report::MapIds)?;
+        }
         begin()?;
         self.enter_namespaces()?;
         self.name_host()?;
@@ -315,9 +319,6 @@ impl Init<'_> {
     fn enter_namespaces(&self) -> Result<()> {
         let plan = &self.plan.namespaces;
         if plan.separate(kind::USER) {
-            if !self.mapped {
-                ask(&self.channel, &Report::MapIds)?;
-            }
             become_mapped_root()?;
         }
         self.entry.enter().map_err(|errno| Error::Cgroup {

@@ -7,7 +7,7 @@ use barge_sys::namespace::kind;
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::Created;
-use crate::cgroup::{Cgroup, Entry, Layout};
+use crate::cgroup::{Cgroup, Entry, Layout, rootless};
 use crate::create;
 use crate::error::{Error, Result};
 use crate::init::Gate;
@@ -73,7 +73,14 @@ impl Prepared {
             .transpose()?;
         let joins = open_namespaces(&mut plan)?;
         let root = mount_early(&plan.root.source)?;
-        let cgroup = Cgroup::create(&layout, &plan.cgroup, resources)?;
+        let named = linux.and_then(|linux| linux.cgroups_path().as_ref());
+        let named = named.is_some_and(|path| !path.as_os_str().is_empty());
+        let cgroup = match Cgroup::create(&layout, &plan.cgroup, resources) {
+            Err(error) if !named && rootless::is_expected(&error) => {
+                Cgroup::create_where_allowed(&layout, &plan.cgroup, resources)?
+            }
+            cgroup => cgroup?,
+        };
         let cgroup = Undo(Some(cgroup));
         let entry = match &cgroup.0 {
             Some(cgroup) => cgroup.entry()?,

@@ -27,7 +27,22 @@ use crate::plan::{IdMaps, Plan, invalid};
 /// Writes the maps of the user namespace that `pid` has made.
 pub(crate) fn write_maps(pid: i32, ids: &IdMaps) -> Result<()> {
     write_map(pid, "uid_map", "newuidmap", &ids.uids)?;
-    write_map(pid, "gid_map", "newgidmap", &ids.gids)
+    match write_own_group(pid, &ids.gids) {
+        true => Ok(()),
+        false => write_map(pid, "gid_map", "newgidmap", &ids.gids),
+    }
+}
+
+/// Without privileges one may map one's own group, on giving up the right to change the supplementary ones: else
+/// members of a group could shake off what is denied to it (user_namespaces(7)).
+fn write_own_group(pid: i32, lines: &str) -> bool {
+    let own = rustix::process::getegid().as_raw().to_string();
+    let mut words = lines.split_whitespace().skip(1);
+    if rustix::process::geteuid().is_root() || !(words.next() == Some(&own) && words.eq(["1"])) {
+        return false;
+    }
+    let write = |file: &str, value: &str| fs::write(format!("/proc/{pid}/{file}"), value);
+    write("setgroups", "deny").and_then(|()| write("gid_map", lines)).is_ok()
 }
 
 fn write_map(pid: i32, file: &str, tool: &str, lines: &str) -> Result<()> {
@@ -89,6 +104,13 @@ impl IdMaps {
     }
 }
 
+/// Whether this process is not the host's root: another user, or root of a user namespace only.
+pub(crate) fn is_unprivileged() -> bool {
+    let whole = |map: String| map.split_whitespace().eq(["0", "0", "4294967295"]);
+    !rustix::process::geteuid().is_root()
+        || fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !whole(map))
+}
+
 /// Whether a user namespace is the one that this process is in.
 pub(crate) fn is_own(namespace: &OwnedFd) -> bool {
     let own = rustix::fs::stat("/proc/self/ns/user");
@@ -135,10 +157,15 @@ pub(crate) fn open_sources(plan: &Plan, joined: Option<&OwnedFd>) -> Result<Vec<
     }
     let open = |mount: &MountPlan| match &mount.kind {
         MountKind::Bind { source, recursive } => {
-            let tree = clone_path(source, *recursive).map_err(|errno| match errno {
-                Errno::NOENT => Error::BindSourceMissing { path: source.clone() },
-                errno => Error::BindSource { path: source.clone(), source: errno.into() },
-            })?;
+            let tree = match clone_path(source, *recursive) {
+                // Whoever has no rights here has them in the namespaces of init, and there is nothing closed to him
+                // there that is not closed here.
+                Err(Errno::PERM) if mount.id_map.is_none() => return Ok(None),
+                Err(Errno::NOENT) => return Err(Error::BindSourceMissing { path: source.clone() }),
+                tree => {
+                    tree.map_err(|errno| Error::BindSource { path: source.clone(), source: errno.into() })?
+                }
+            };
             map(plan, mount, &tree, source, joined)?;
             // As if it were taken in the container's namespace, which has this propagation by then.
             let change = Change { propagation: plan.root.propagation.kind, ..Change::default() };

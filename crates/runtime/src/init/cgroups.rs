@@ -54,7 +54,12 @@ impl CgroupView<'_> {
             let fresh = filesystem("cgroup2", "cgroup", &[], mount.own.set)?;
             return attach_with(&fresh, place, mount, Attributes::Set);
         }
-        attach_with(&clone_path(&self.below(host), false)?, place, mount, Attributes::Change)
+        let own = match clone_path(&self.below(host), false) {
+            // Nobody without privileges gets one of his own; what there is may be looked at.
+            Err(Errno::NOENT) => clone_path(host, false),
+            own => own,
+        };
+        attach_with(&own?, place, mount, Attributes::Change)
     }
 
     fn legacy(
@@ -68,9 +73,13 @@ impl CgroupView<'_> {
         attach_with(&directory, place, mount, Attributes::Set)?;
         for hierarchy in hierarchies {
             let Some(name) = hierarchy.mount.file_name() else { continue };
-            rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o755))?;
+            let (tree, attributes) = match self.hierarchy(hierarchy, mount) {
+                // As above.
+                Err(Errno::NOENT) if !self.private => continue,
+                tree => tree?,
+            };
             // By name, which is safe here: nobody else can reach this new filesystem yet.
-            let (tree, attributes) = self.hierarchy(hierarchy, mount)?;
+            rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o755))?;
             change_attributes(&tree, mount, attributes)?;
             let from = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
             rustix::mount::move_mount(&tree, "", &directory, name, from)?;

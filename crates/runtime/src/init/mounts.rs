@@ -27,11 +27,8 @@ pub(super) struct Sources(Vec<Option<OwnedFd>>);
 impl Sources {
     /// Takes a detached copy of every source, with the propagation it has now.
     ///
-    /// `opened` has those that the parent has taken already, one place for each mount, or is empty.
+    /// `opened` has those that the parent has taken already, in the places of their mounts.
     pub(super) fn open(mounts: &[MountPlan], opened: Vec<Option<OwnedFd>>) -> Result<Self> {
-        if !opened.is_empty() {
-            return Ok(Self(opened));
-        }
         let open = |mount: &MountPlan| match &mount.kind {
             MountKind::Bind { source, recursive } => {
                 clone_path(source, *recursive).map(Some).map_err(|errno| match errno {
@@ -41,7 +38,12 @@ impl Sources {
             }
             _ => Ok(None),
         };
-        mounts.iter().map(open).collect::<Result<_>>().map(Self)
+        let opened = opened.into_iter().chain(std::iter::repeat_with(|| None));
+        let all = mounts.iter().zip(opened).map(|(mount, opened)| match opened {
+            Some(tree) => Ok(Some(tree)),
+            None => open(mount),
+        });
+        all.collect::<Result<_>>().map(Self)
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn assume(
         drop_bounding(sets.bounding)?;
     }
     rustix::thread::set_keep_capabilities(true).map_err(attribute("keep capabilities"))?;
-    set_ids(&identity)?;
+    set_ids(&identity, !plan.user.groups.is_empty() || !plan.user.more_groups.is_empty())?;
     rustix::thread::set_keep_capabilities(false).map_err(attribute("keep capabilities"))?;
     if !entered {
         entered = enter(&plan.directory)?;
@@ -105,9 +105,14 @@ fn resolve(plan: &ProcessPlan) -> Result<(Identity, Chosen)> {
     Ok((identity, chosen))
 }
 
-fn set_ids(identity: &Identity) -> Result<()> {
+fn set_ids(identity: &Identity, wanted: bool) -> Result<()> {
     let groups: Vec<Gid> = identity.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
-    rustix::thread::set_thread_groups(&groups).map_err(attribute("supplementary groups"))?;
+    match rustix::thread::set_thread_groups(&groups) {
+        // A user namespace that somebody without privileges has made takes no groups (and lets none go): those that
+        // belong to a user by name are not missed, those that were asked for are.
+        Err(Errno::PERM) if !wanted => {}
+        result => result.map_err(attribute("supplementary groups"))?,
+    }
     let gid = Gid::from_raw(identity.gid);
     rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(attribute("group id"))?;
     let uid = Uid::from_raw(identity.uid);

@@ -22,6 +22,7 @@ mod mounts;
 mod namespaces;
 mod overlay;
 mod pid_one;
+mod rootless;
 mod seccomp;
 mod seccomp_notify;
 mod spec;
