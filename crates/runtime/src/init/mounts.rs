@@ -187,13 +187,11 @@ pub(super) fn attach_with(
     attributes: Attributes,
 ) -> rustix::io::Result<()> {
     change_attributes(tree, mount, attributes)?;
-    attach(tree, place)?;
-    // Only attached mounts take part in propagation.
     for propagation in &mount.propagation {
         let reach = if propagation.recursive { Reach::Tree } else { Reach::Mount };
         change(tree, reach, Change { propagation: propagation.kind, ..Change::default() })?;
     }
-    Ok(())
+    attach(tree, place)
 }
 
 /// Gives a mount what the plan says of its attributes, unless it has that already.
