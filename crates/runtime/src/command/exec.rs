@@ -66,7 +66,7 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8> {
     }
     let spec = &container.document.spec;
     let process = match given.path("process") {
-        Some(file) => read_process(&file)?,
+        Some(file) => within(read_process(&file)?, spec.process().as_ref()),
         None => {
             let base = spec.process().clone().ok_or_else(|| invalid("process", "is missing"))?;
             described(base, given)?
@@ -133,6 +133,37 @@ fn read_process(file: &Path) -> Result<Process> {
         .map_err(|error| Error::Document { path: file.into(), reason: error.to_string() })?;
     warnings.iter().for_each(|warning| warn(warning));
     Ok(process)
+}
+
+/// A process with what it leaves open as the container's own has it, like runc: above all, no more rights than that.
+fn within(mut process: Process, own: Option<&Process>) -> Process {
+    let Some(own) = own else { return process };
+    if process.capabilities().is_none() {
+        process.set_capabilities(own.capabilities().clone());
+    }
+    if process.no_new_privileges().is_none() {
+        process.set_no_new_privileges(own.no_new_privileges());
+    }
+    if process.rlimits().as_ref().is_none_or(Vec::is_empty) {
+        process.set_rlimits(own.rlimits().clone());
+    }
+    let unset = |text: &Option<String>| text.as_ref().is_none_or(String::is_empty);
+    if unset(process.apparmor_profile()) {
+        process.set_apparmor_profile(own.apparmor_profile().clone());
+    }
+    if unset(process.selinux_label()) {
+        process.set_selinux_label(own.selinux_label().clone());
+    }
+    if process.io_priority().is_none() {
+        process.set_io_priority(*own.io_priority());
+    }
+    if process.scheduler().is_none() {
+        process.set_scheduler(own.scheduler().clone());
+    }
+    if process.exec_cpu_affinity().is_none() {
+        process.set_exec_cpu_affinity(own.exec_cpu_affinity().clone());
+    }
+    process
 }
 
 /// The container's own process with what the flags change.
