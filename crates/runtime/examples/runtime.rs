@@ -2,7 +2,7 @@
 //!
 //! Called as `docker-init` it is the small init of containers. `drive FILE` runs one container through the library
 //! alone, for what the command line has no flag for: FILE is a `Drive` as JSON. An error goes to standard error as
-//! JSON, with the code 125.
+//! JSON, with the code 125. `keyring` prints the serial number of the session keyring.
 
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
@@ -38,6 +38,13 @@ fn main() -> ExitCode {
                 ExitCode::from(125)
             })
         }
+        Some(word) if word == "keyring" => match barge_sys::process::session_keyring() {
+            Ok(serial) => {
+                writeln!(std::io::stdout(), "{serial}").expect("standard output");
+                ExitCode::SUCCESS
+            }
+            Err(_) => ExitCode::FAILURE,
+        },
         _ => barge_runtime::main(args),
     }
 }

@@ -95,7 +95,7 @@ fn end(pidfd: &OwnedFd, failure: Error) -> Error {
 }
 
 /// A child that waits for nothing of ours is looked at this often.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A process of the container may stop one that is on its way in, as it may kill it: whoever waited for that would wait
 /// for ever.

@@ -238,6 +238,15 @@ pub fn join_new_session_keyring() -> io::Result<()> {
     if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// The serial number of this process's session keyring.
+pub fn session_keyring() -> io::Result<i32> {
+    const GET_KEYRING_ID: libc::c_long = 0;
+    const SESSION: libc::c_long = -3;
+    // SAFETY: takes and returns plain numbers.
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, GET_KEYRING_ID, SESSION, 0) };
+    if result >= 0 { Ok(result as i32) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Ends the process at once: no destructors, no `atexit`. For the child of [`clone3`], which shares its parent's
 /// buffered state.
 pub fn exit_now(code: i32) -> ! {
