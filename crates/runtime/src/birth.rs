@@ -37,6 +37,7 @@ pub(crate) struct Ways<'a> {
     pub(crate) joins: Vec<(u64, OwnedFd)>,
     /// The offsets of a new time namespace.
     pub(crate) offsets: &'a str,
+    pub(crate) oom_score: Option<i32>,
 }
 
 impl Ways<'_> {
@@ -51,7 +52,7 @@ impl Ways<'_> {
     /// Clones the container's init, which gets the namespaces that it can join by itself as the second value.
     /// Returns in it, too.
     pub(crate) fn clone_init(self, args: CloneArgs<'_>) -> Result<(Cloned, Vec<(u64, OwnedFd)>)> {
-        let Self { new, joins, offsets } = self;
+        let Self { new, joins, offsets, .. } = self;
         // A process is born in its pid and time namespaces; and with a user namespace of its own it would have no
         // right to join anything any more. The parent goes there for the moment of the birth.
         let all = new & kind::USER != 0;
@@ -77,10 +78,11 @@ impl Ways<'_> {
         args: CloneArgs<'_>,
         maps: impl Fn(i32) -> Result<()>,
     ) -> Result<Cloned> {
-        let Self { new, joins, offsets } = self;
+        let Self { new, joins, offsets, oom_score } = self;
         let args = CloneArgs { namespaces: new & !(kind::CGROUP | kind::TIME | kind::USER), ..args };
         through_middle(new & kind::USER, args, maps, |middle| {
             enter_user(middle, joins)?;
+            init::pass_on_oom_score(oom_score);
             unshare_time(new & kind::TIME)?;
             set_clocks(offsets)
         })
@@ -156,7 +158,10 @@ pub(crate) fn through_middle(
 fn bear(middle: Middle, args: CloneArgs<'_>, enter: impl FnOnce(&Middle) -> Result<()>) -> Result<Cloned> {
     // A panic must not lead back into the parent's code.
     let entered = catch_unwind(AssertUnwindSafe(|| enter(&middle))).unwrap_or(Err(Error::InitDied));
-    let told = match entered.and_then(|()| clone(CloneArgs { sibling: true, ..args })) {
+    // The newborn may have neighbours with all rights over its user namespace from its first moment. The middle has not,
+    // and its id maps could not be written any more.
+    let hidden = entered.and_then(|()| init::hide());
+    let told = match hidden.and_then(|()| clone(CloneArgs { sibling: true, ..args })) {
         Ok(Cloned::Child) => return Ok(Cloned::Child),
         Ok(Cloned::Parent { pid, pidfd }) => middle.0.report(&Report::Born { pid }, Some(pidfd.as_fd())),
         Err(error) => middle.0.report(&Report::Failed(error), None),

@@ -134,7 +134,12 @@ impl Channel {
 
     /// Tells the other side to go on.
     pub(crate) fn go(&self) -> Result<()> {
-        rustix::net::send(&self.0, b"g", SendFlags::NOSIGNAL).map(drop).map_err(failed)
+        match rustix::net::send(&self.0, b"g", SendFlags::NOSIGNAL) {
+            Ok(_) => Ok(()),
+            // Killed, by somebody in the container perhaps.
+            Err(Errno::PIPE | Errno::CONNRESET) => Err(Error::InitDied),
+            Err(errno) => Err(failed(errno)),
+        }
     }
 
     /// Waits for [`Channel::go`]; false when the other side is gone instead.
@@ -176,6 +181,7 @@ mod tests {
         assert!(one.wait());
         drop(one);
         assert!(other.next(|| Ok(())).unwrap().is_none());
+        assert_eq!(other.go(), Err(Error::InitDied));
         assert!(!other.wait());
     }
 }

@@ -47,7 +47,6 @@ impl Created {
     /// Lets init run the program and waits until it does, or until it says why it can't (it is reaped then). A
     /// poststart hook that fails ends it too.
     pub fn start(&mut self) -> Result<()> {
-        self.channel.go()?;
         started(&self.channel, &self.pidfd)?;
         let hooks = self.hooks.as_ref();
         hooks.map_or(Ok(()), |hooks| hooks.poststart(self.pid)).inspect_err(|_| self.end())
@@ -76,9 +75,9 @@ impl Poststop {
     }
 }
 
-/// Waits until a process has become its program, which closes its end.
+/// Lets a process go on, and waits until it has become its program, which closes its end.
 pub(crate) fn started(channel: &Channel, pidfd: &OwnedFd) -> Result<()> {
-    let failure = match channel.next(|| still_going(pidfd)) {
+    let failure = match channel.go().and_then(|()| channel.next(|| still_going(pidfd))) {
         Ok(None) => return Ok(()),
         Ok(Some((Report::Failed(error), _))) | Err(error) => error,
         Ok(Some(_)) => Error::Channel { source: rustix::io::Errno::PROTO.into() },
@@ -209,7 +208,7 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
     let sources = userns::open_sources(&plan, user)?;
     let (ours, theirs) = Channel::pair()?;
     let args = CloneArgs { cgroup: entry.birth().map(AsFd::as_fd), ..CloneArgs::default() };
-    let ways = Ways { new, joins, offsets: &plan.namespaces.offsets };
+    let ways = Ways { new, joins, offsets: &plan.namespaces.offsets, oom_score: plan.process.oom_score };
     let within = ways.need_middle();
     let (cloned, joins) = if within {
         (ways.clone_within(args, |middle| settle_maps(&plan, middle))?, Vec::new())

@@ -59,7 +59,7 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     let root = apart.then(|| of_init(request.init_pid, "root", init)).transpose()?;
     let separate_pid = namespaces.separate(kind::PID);
     let cloned = match user {
-        UserNamespace::First => through_user(init, separate_pid, &entry)?,
+        UserNamespace::First => through_user(init, separate_pid, &entry, plan.oom_score)?,
         _ => {
             // Pid and time namespaces are only for children: the parent goes there, and comes back.
             let pid = separate_pid.then(|| init.try_clone_to_owned()).transpose();
@@ -98,7 +98,6 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     let listener = filter.as_ref().and_then(Filter::listener);
     let child = Born { channel: &ours, pid, pidfd: &pidfd };
     let ready = create::follow(&child, |asked| answer(pid, asked), listener)?;
-    ours.go()?;
     create::started(&ours, &pidfd)?;
     Ok(Executed { pid, pidfd, console: ready.console, warnings: ready.warnings, born_on })
 }
@@ -151,10 +150,23 @@ fn answer(pid: i32, asked: &Report) -> Result<Option<String>> {
 }
 
 /// The birth of a process in the user namespace of `init`.
-fn through_user(init: BorrowedFd<'_>, separate_pid: bool, entry: &Entry) -> Result<Cloned> {
+fn through_user(
+    held: BorrowedFd<'_>,
+    separate_pid: bool,
+    entry: &Entry,
+    oom_score: Option<i32>,
+) -> Result<Cloned> {
     let kinds = kind::USER | if separate_pid { kind::PID } else { 0 };
     let args = CloneArgs { cgroup: entry.birth().map(AsFd::as_fd), ..CloneArgs::default() };
-    birth::through_middle(0, args, |_| Err(Error::InitDied), |_| join(init, kinds))
+    birth::through_middle(
+        0,
+        args,
+        |_| Err(Error::InitDied),
+        |_| {
+            init::pass_on_oom_score(oom_score);
+            join(held, kinds)
+        },
+    )
 }
 
 /// A new process in the container's cgroup.

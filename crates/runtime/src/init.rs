@@ -106,8 +106,7 @@ fn attribute(what: &str) -> impl Fn(std::io::Error) -> Error {
 /// The steps that init and an added process begin with: nobody in the container may look into this process, which
 /// is still the runtime, or reach its program file through `/proc`.
 pub(crate) fn begin() -> Result<()> {
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
-        .map_err(|errno| attribute("not dumpable")(errno.into()))?;
+    hide()?;
     reset_signals().map_err(attribute("signals"))?;
     rustix::process::umask(Mode::empty());
     // Kernels without keys, or with none left for us, have none to show either.
@@ -117,6 +116,12 @@ pub(crate) fn begin() -> Result<()> {
         Ok(_) | Err(Errno::PERM) => Ok(()),
         Err(errno) => Err(attribute("session")(errno.into())),
     }
+}
+
+/// Keeps processes of the same user, and those with all rights over its user namespace, from looking into this one.
+pub(crate) fn hide() -> Result<()> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|errno| attribute("not dumpable")(errno.into()))
 }
 
 /// The label of the program to come, for whichever module owns the file.
@@ -133,6 +138,7 @@ pub(crate) fn set_oom_score(
     let Some(score) = plan.oom_score else { return Ok(()) };
     // By this name only: a process has other numbers in other pid namespaces than this procfs shows.
     match write_oom_score("self", score) {
+        Err(Errno::ACCESS | Errno::PERM) if oom_score() == Some(score) => Ok(()),
         Err(Errno::ACCESS | Errno::PERM) if outside => ask(channel, &Report::OomScore { score }),
         result => oom_score_warning(result, score).map(|warning| warnings.extend(warning)),
     }
@@ -141,6 +147,17 @@ pub(crate) fn set_oom_score(
 /// As [`set_oom_score`], by the parent of `pid`. What could not be done, in words.
 pub(crate) fn set_oom_score_of(pid: i32, score: i32) -> Result<Option<String>> {
     oom_score_warning(write_oom_score(&pid.to_string(), score), score)
+}
+
+/// For a child that may not set its own by then, and inherits it. If this fails, the child finds out.
+pub(crate) fn pass_on_oom_score(score: Option<i32>) {
+    if let Some(score) = score {
+        let _ = write_oom_score("self", score);
+    }
+}
+
+fn oom_score() -> Option<i32> {
+    std::fs::read_to_string("/proc/self/oom_score_adj").ok()?.trim_end().parse().ok()
 }
 
 fn write_oom_score(process: &str, score: i32) -> rustix::io::Result<()> {
