@@ -19,6 +19,7 @@ mod rehearsal;
 pub(crate) mod rootless;
 mod settings;
 pub mod stats;
+mod systemd;
 mod v1;
 mod v2;
 
@@ -28,7 +29,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use barge_oci::runtime_spec::{LinuxDeviceCgroup, LinuxResources};
+use barge_oci::runtime_spec::{LinuxDeviceCgroup, LinuxResources, Spec};
 use rustix::process::Signal;
 
 use crate::error::{Error, Result};
@@ -38,12 +39,26 @@ pub use oom::OomWatch;
 pub(crate) use rehearsal::{rehearse, rehearse_path};
 use settings::Setting;
 pub use stats::Stats;
+pub(crate) use systemd::{Placeholder, Scope};
 
 /// One container's place in every hierarchy of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cgroup {
     path: PathBuf,
     places: Places,
+    /// The unit it belongs to, if systemd has made it.
+    scope: Option<Scope>,
+}
+
+/// Who makes a container's cgroup.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Driver {
+    /// This runtime, in the file system. `linux.cgroupsPath` is a path.
+    #[default]
+    Direct,
+    /// Systemd, as a transient scope: process 1 for root, the user's own manager for others.
+    /// `linux.cgroupsPath` is `slice:prefix:name`, and annotations `org.systemd.property.*` are heeded.
+    Systemd,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,22 +107,37 @@ impl Cgroup {
         Self::locate(&Layout::of_host()?, &path.into())
     }
 
+    /// As [`Cgroup::open`], for one that belongs to a unit of systemd.
+    pub(crate) fn open_in(path: &Path, scope: Option<Scope>) -> Result<Self> {
+        Ok(Self { scope, ..Self::locate(&Layout::of_host()?, path)? })
+    }
+
     /// Makes the cgroup at `path` with the limits and device rules of `resources`. On failure nothing stays.
     pub(crate) fn create(layout: &Layout, path: &Path, resources: Option<&LinuxResources>) -> Result<Self> {
         let cgroup = Self::locate(layout, path)?;
-        let made = match &cgroup.places {
-            Places::Legacy(places) => places.iter().try_for_each(v1::Place::make),
-            Places::Unified(directory) => v2::make(&cgroup.path, directory),
-        };
-        let limited = made.and_then(|()| match resources {
-            Some(resources) => cgroup.limit(resources),
-            None => Ok(()),
-        });
-        limited.inspect_err(|_| {
+        cgroup.furnish(resources).inspect_err(|_| {
             // The first failure is what the caller wants to hear of.
             let _ = cgroup.remove();
         })?;
         Ok(cgroup)
+    }
+
+    /// Has systemd make the cgroup of a specification. It lasts as long as a process is in it: at first that is the
+    /// placeholder.
+    pub(crate) fn create_scope(layout: &Layout, spec: &Spec, id: &str) -> Result<(Self, Placeholder)> {
+        systemd::create(layout, spec, id)
+    }
+
+    /// Makes the directories that are not there and sets the limits.
+    fn furnish(&self, resources: Option<&LinuxResources>) -> Result<()> {
+        let made = match &self.places {
+            Places::Legacy(places) => places.iter().try_for_each(v1::Place::make),
+            Places::Unified(directory) => v2::make(&self.path, directory),
+        };
+        made.and_then(|()| match resources {
+            Some(resources) => self.limit(resources),
+            None => Ok(()),
+        })
     }
 
     fn locate(layout: &Layout, path: &Path) -> Result<Self> {
@@ -119,7 +149,7 @@ impl Cgroup {
             ),
             Layout::Unified(mount) => Places::Unified(mount.join(relative)),
         };
-        Ok(Self { path, places })
+        Ok(Self { path, places, scope: None })
     }
 
     /// The path below each hierarchy's mount point, as `linux.cgroupsPath` names it; [`Cgroup::open`] takes it back.
@@ -153,7 +183,7 @@ impl Cgroup {
             }
             Places::Unified(directory) => Places::Unified(directory.join(relative)),
         };
-        Ok(Self { path: self.path.join(relative), places })
+        Ok(Self { path: self.path.join(relative), places, scope: None })
     }
 
     /// Opens what a new process needs to enter.
@@ -172,8 +202,13 @@ impl Cgroup {
         }
     }
 
+    /// The unit it belongs to, if systemd has made it.
+    pub(crate) fn scope(&self) -> Option<&Scope> {
+        self.scope.as_ref()
+    }
+
     fn limit(&self, resources: &LinuxResources) -> Result<()> {
-        self.update(resources)?;
+        self.apply(resources)?;
         match resources.devices() {
             Some(rules) if !rules.is_empty() => self.restrict_devices(rules),
             _ => Ok(()),
@@ -182,6 +217,13 @@ impl Cgroup {
 
     /// Changes the limits that `resources` names and leaves the others. Device rules are not limits and stay.
     pub fn update(&self, resources: &LinuxResources) -> Result<()> {
+        match &self.scope {
+            Some(scope) => self.apply(&systemd::update(scope, resources, &self.places)?),
+            None => self.apply(resources),
+        }
+    }
+
+    fn apply(&self, resources: &LinuxResources) -> Result<()> {
         match &self.places {
             Places::Legacy(places) => {
                 let settings = settings::for_v1(resources)?;
@@ -290,12 +332,14 @@ impl Cgroup {
     ///
     /// Goes on after a failure and returns the first.
     pub fn remove(&self) -> Result<()> {
-        match &self.places {
+        let unit = self.scope.as_ref().map_or(Ok(()), systemd::remove);
+        let directories = match &self.places {
             Places::Legacy(places) => {
                 places.iter().map(|p| remove_tree(&p.directory)).fold(Ok(()), Result::and)
             }
             Places::Unified(directory) => remove_tree(directory),
-        }
+        };
+        unit.and(directories)
     }
 }
 

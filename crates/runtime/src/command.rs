@@ -34,6 +34,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::cgroup::Driver;
 use crate::error::{Error, Result};
 use flags::{Flag, Given, Syntax};
 use log::{Format, Log, warn};
@@ -82,7 +83,7 @@ const GLOBALS: Syntax = Syntax {
         Flag::with("log", "file", "Append errors and warnings to this file"),
         Flag::with("log-format", "text|json", "What the log looks like (default: text)"),
         Flag::switch("debug", "Log more"),
-        Flag::switch("systemd-cgroup", ""),
+        Flag::switch("systemd-cgroup", "Have systemd make the cgroups: cgroupsPath is slice:prefix:name"),
         Flag::with("rootless", "true|false|auto", ""),
         Flag::with("criu", "path", ""),
         Flag::switch("version", "Print the version").or('v'),
@@ -94,6 +95,8 @@ struct Globals {
     root: PathBuf,
     /// Whether nobody chose it.
     root_is_default: bool,
+    /// Who makes the cgroups of new containers.
+    driver: Driver,
 }
 
 /// Runs one command.
@@ -148,9 +151,7 @@ fn log(given: &Given) -> Result<Log> {
 }
 
 fn globals(given: &Given) -> Result<Globals> {
-    if given.on("systemd-cgroup")? {
-        return Err(flags::usage("--systemd-cgroup is not supported".into()));
-    }
+    let driver = if given.on("systemd-cgroup")? { Driver::Systemd } else { Driver::Direct };
     let root = match given.path("root") {
         Some(root) => std::path::absolute(&root).unwrap_or(root),
         None => default_root(),
@@ -158,7 +159,7 @@ fn globals(given: &Given) -> Result<Globals> {
     if root == Path::new("/") {
         return Err(flags::usage("Option --root argument should not be set to /".into()));
     }
-    Ok(Globals { root, root_is_default: given.path("root").is_none() })
+    Ok(Globals { root, root_is_default: given.path("root").is_none(), driver })
 }
 
 /// Users other than root have a directory of their own for what must not outlive the boot.

@@ -174,6 +174,12 @@ pub enum Error {
     Cgroup { path: PathBuf, operation: String, source: Cause },
     #[error("cgroup: {reason}")]
     CgroupUnsupported { reason: String },
+    #[error("D-Bus: {operation}: {source}")]
+    Bus { operation: String, source: Cause },
+    #[error("{message} ({name})")]
+    BusReply { name: String, message: String },
+    #[error("{reason}")]
+    Systemd { reason: String },
 
     #[error("seccomp: {reason}")]
     SeccompProfile { reason: String },

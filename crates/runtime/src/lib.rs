@@ -13,6 +13,7 @@
 //! command line, writes under its `--root`. Linux 5.12 is the least that it runs on.
 
 mod birth;
+mod bus;
 pub mod cgroup;
 mod channel;
 mod command;
@@ -37,7 +38,7 @@ pub mod seal;
 mod seccomp;
 mod userns;
 
-pub use cgroup::Cgroup;
+pub use cgroup::{Cgroup, Driver};
 pub use create::{Created, Poststop};
 pub use error::{Error, Kind, Result};
 pub use exec::exec;

@@ -7,7 +7,7 @@ use barge_sys::namespace::kind;
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::Created;
-use crate::cgroup::{Cgroup, Entry, Layout, rootless};
+use crate::cgroup::{Cgroup, Driver, Entry, Layout, Placeholder, rootless};
 use crate::create;
 use crate::error::{Error, Result};
 use crate::init::Gate;
@@ -36,22 +36,28 @@ pub struct Prepared {
 
 /// A cgroup that is removed unless somebody takes it over.
 #[derive(Debug)]
-pub(crate) struct Undo(Option<Cgroup>);
+pub(crate) struct Undo {
+    cgroup: Option<Cgroup>,
+    /// Who keeps it alive until the container's init is in it.
+    placeholder: Option<Placeholder>,
+}
 
 impl Undo {
     pub(crate) fn get(&self) -> Option<&Cgroup> {
-        self.0.as_ref()
+        self.cgroup.as_ref()
     }
 
     /// The cgroup is the new owner's to remove.
     pub(crate) fn keep(mut self) -> Option<Cgroup> {
-        self.0.take()
+        self.cgroup.take()
     }
 }
 
 impl Drop for Undo {
     fn drop(&mut self) {
-        if let Some(cgroup) = &self.0 {
+        // It would be in the way of the cgroup's end.
+        drop(self.placeholder.take());
+        if let Some(cgroup) = &self.cgroup {
             // The failure that led here is what the caller hears of.
             let _ = cgroup.remove();
         }
@@ -61,6 +67,11 @@ impl Drop for Undo {
 impl Prepared {
     /// Checks and plans the request, makes the cgroups and finds or compiles the seccomp filter.
     pub fn new(request: Request) -> Result<Self> {
+        Self::with_driver(request, Driver::Direct)
+    }
+
+    /// As [`Prepared::new`], with cgroups made by `driver`.
+    pub fn with_driver(request: Request, driver: Driver) -> Result<Self> {
         let mut plan = Plan::new(&request)?;
         let linux = request.spec.linux().as_ref();
         labels::check(&plan.process, linux.unwrap_or(&Linux::default()))?;
@@ -75,17 +86,25 @@ impl Prepared {
         let root = mount_early(&plan.root.source)?;
         let named = linux.and_then(|linux| linux.cgroups_path().as_ref());
         let named = named.is_some_and(|path| !path.as_os_str().is_empty());
-        let cgroup = match Cgroup::create(&layout, &plan.cgroup, resources) {
-            Err(error) if !named && rootless::is_expected(&error) => {
-                Cgroup::create_where_allowed(&layout, &plan.cgroup, resources)?
+        let (cgroup, placeholder) = match driver {
+            Driver::Direct => {
+                let cgroup = match Cgroup::create(&layout, &plan.cgroup, resources) {
+                    Err(error) if !named && rootless::is_expected(&error) => {
+                        Cgroup::create_where_allowed(&layout, &plan.cgroup, resources)?
+                    }
+                    cgroup => cgroup?,
+                };
+                (cgroup, None)
             }
-            cgroup => cgroup?,
+            Driver::Systemd => {
+                let (cgroup, placeholder) = Cgroup::create_scope(&layout, &request.spec, &request.id)?;
+                plan.cgroup = cgroup.path().to_owned();
+                (cgroup, Some(placeholder))
+            }
         };
-        let cgroup = Undo(Some(cgroup));
-        let entry = match &cgroup.0 {
-            Some(cgroup) => cgroup.entry()?,
-            None => return Err(Error::CgroupUnsupported { reason: "the cgroup is gone".into() }),
-        };
+        let entry = cgroup.entry();
+        let cgroup = Undo { cgroup: Some(cgroup), placeholder };
+        let entry = entry?;
         Ok(Self { plan, root, layout, cgroup, entry, filter, joins, preserved: 0 })
     }
 

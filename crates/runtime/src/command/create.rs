@@ -12,11 +12,11 @@ use rustix::io::Errno;
 use super::flags::{CONTAINER, Flag, Given, Syntax};
 use super::state::{self, Container, FIFO, OUTCOME, new_document};
 use super::{Globals, Verb, inherited, streams, warn};
+use crate::cgroup::Driver;
 use crate::create::Created;
 use crate::document;
 use crate::error::{Cause, Error, Result};
 use crate::hooks::HooksPlan;
-use crate::plan::cgroup_path;
 use crate::request::{Inputs, Request, Root, Stdio};
 use crate::{Prepared, plan};
 
@@ -98,6 +98,13 @@ pub(super) enum Start {
     Later,
 }
 
+/// What its configuration does not say of a container.
+#[derive(Debug, Clone, Copy)]
+struct Manner {
+    start: Start,
+    driver: Driver,
+}
+
 /// Makes a container and its state. On failure nothing stays.
 pub(super) fn make(globals: &Globals, arguments: &Arguments, start: Start) -> Result<(Container, Created)> {
     let bundle = fs::canonicalize(&arguments.bundle).map_err(|error| Error::File {
@@ -108,7 +115,8 @@ pub(super) fn make(globals: &Globals, arguments: &Arguments, start: Start) -> Re
     let spec = load_spec(&bundle.join("config.json"))?;
     check_terminal(arguments, &spec)?;
     let directory = state::reserve(&globals.root, &arguments.id)?;
-    make_in(&directory, &bundle, arguments, spec, start).inspect_err(|_| {
+    let manner = Manner { start, driver: globals.driver };
+    make_in(&directory, &bundle, arguments, spec, manner).inspect_err(|_| {
         // The first failure is what the user wants to hear of.
         let _ = fs::remove_dir_all(&directory);
     })
@@ -127,10 +135,9 @@ fn make_in(
     bundle: &Path,
     arguments: &Arguments,
     spec: Spec,
-    start: Start,
+    manner: Manner,
 ) -> Result<(Container, Created)> {
     let id = arguments.id.clone();
-    let cgroup = cgroup_path(&spec, &id);
     let request = Request {
         id: id.clone(),
         bundle: bundle.into(),
@@ -140,11 +147,11 @@ fn make_in(
         groups: Vec::new(),
         seccomp_cache: directory.parent().map(|root| root.join(".seccomp")),
     };
-    let mut prepared = Prepared::new(request)?;
+    let mut prepared = Prepared::with_driver(request, manner.driver)?;
     prepared.preserved = arguments.preserve_fds;
     let stdio = if has_terminal(&spec) { Stdio::Terminal { size: None } } else { streams::own()? };
     let inputs = Inputs { stdio, netns: None };
-    let created = match start {
+    let created = match manner.start {
         Start::Now => prepared.create(inputs)?,
         Start::Later => {
             let hears = prepared.plan.hooks.as_ref().is_some_and(HooksPlan::during_start);
@@ -153,7 +160,7 @@ fn make_in(
         }
     };
     created.warnings.iter().for_each(|warning| warn(warning));
-    let document = new_document(&id, bundle, spec, created.pid, &cgroup);
+    let document = new_document(&id, bundle, spec, created.pid, &created.cgroup);
     let saved = Container::save(directory.into(), document).and_then(|container| {
         if let Some(file) = &arguments.pid_file {
             write_pid(file, created.pid)?;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::flags::{CONTAINER, Given, Syntax};
 use super::{Globals, Verb, json, print};
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Scope};
 use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
 
@@ -49,6 +49,9 @@ pub(super) struct Document {
     /// When the process began, in ticks since boot: tells it from another with the same pid.
     pub(super) start_time: u64,
     pub(super) cgroup: PathBuf,
+    /// The unit of systemd that the cgroup belongs to, if it belongs to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) systemd: Option<Scope>,
     pub(super) created: String,
     pub(super) spec: Spec,
 }
@@ -206,7 +209,7 @@ impl Container {
     }
 
     pub(super) fn cgroup(&self) -> Result<Cgroup> {
-        Cgroup::open(&self.document.cgroup)
+        Cgroup::open_in(&self.document.cgroup, self.document.systemd.clone())
     }
 
     pub(super) fn report(&self) -> Report {
@@ -257,7 +260,7 @@ impl Container {
     }
 }
 
-pub(super) fn new_document(id: &str, bundle: &Path, spec: Spec, pid: i32, cgroup: &Path) -> Document {
+pub(super) fn new_document(id: &str, bundle: &Path, spec: Spec, pid: i32, cgroup: &Cgroup) -> Document {
     let rootfs = spec.root().as_ref().map(|root| bundle.join(root.path())).unwrap_or_default();
     Document {
         version: VERSION,
@@ -266,7 +269,8 @@ pub(super) fn new_document(id: &str, bundle: &Path, spec: Spec, pid: i32, cgroup
         rootfs,
         pid,
         start_time: process(pid).map_or(0, |process| process.start_time),
-        cgroup: cgroup.into(),
+        cgroup: cgroup.path().into(),
+        systemd: cgroup.scope().cloned(),
         created: jiff::Timestamp::now().to_string(),
         spec,
     }

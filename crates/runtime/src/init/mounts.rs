@@ -187,11 +187,13 @@ pub(super) fn attach_with(
     attributes: Attributes,
 ) -> rustix::io::Result<()> {
     change_attributes(tree, mount, attributes)?;
+    attach(tree, place)?;
+    // Only attached mounts take part in propagation.
     for propagation in &mount.propagation {
         let reach = if propagation.recursive { Reach::Tree } else { Reach::Mount };
         change(tree, reach, Change { propagation: propagation.kind, ..Change::default() })?;
     }
-    attach(tree, place)
+    Ok(())
 }
 
 /// Gives a mount what the plan says of its attributes, unless it has that already.

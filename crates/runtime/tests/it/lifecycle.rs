@@ -87,7 +87,7 @@ fn bad_ids_and_flags_are_refused() {
     let bundle = Bundle::shell("true");
     assert!(bundle.command(&["state", "../etc"]).bad().contains("invalid container ID"));
     assert!(bundle.command(&["no-such-verb"]).bad().contains("no-such-verb"));
-    assert!(bundle.command(&["--systemd-cgroup", "state", "x"]).bad().contains("not supported"));
+    assert!(bundle.command(&["--systemd-cgroup", "state", "x"]).bad().contains("does not exist"));
 }
 
 fn state(bundle: &Bundle) -> Value {

@@ -1,0 +1,56 @@
+//! A process that does nothing, in a scope until the container's init is there: systemd makes no empty scope.
+
+use std::os::fd::OwnedFd;
+
+use barge_sys::process::{CloneArgs, Cloned, clone3, exit_now};
+use rustix::process::Signal;
+
+use crate::error::{Error, Result};
+
+/// Ends, and is reaped, when it is dropped; or when its parent ends.
+#[derive(Debug)]
+pub(crate) struct Placeholder {
+    pid: i32,
+    pidfd: OwnedFd,
+}
+
+impl Placeholder {
+    pub(super) fn start() -> Result<Self> {
+        let parent = rustix::process::getpid();
+        match clone3(CloneArgs::default()).map_err(|error| Error::Clone { source: error.into() })? {
+            Cloned::Child => wait(parent),
+            Cloned::Parent { pid, pidfd } => Ok(Self { pid, pidfd }),
+        }
+    }
+
+    /// Whether it is in the cgroup of a unit, in whichever hierarchy.
+    pub(super) fn is_in(&self, unit: &str) -> bool {
+        let text = std::fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).unwrap_or_default();
+        text.lines().filter_map(|line| line.rsplit('/').next()).any(|name| name == unit)
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid.unsigned_abs()
+    }
+}
+
+fn wait(parent: rustix::process::Pid) -> ! {
+    // Systemd ends a scope with a signal that our caller may have blocked.
+    let _ = barge_sys::signal::unblock_all();
+    let told = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    // The parent may have died before the wish was known.
+    if told.is_ok() && rustix::process::getppid() == Some(parent) {
+        loop {
+            rustix::event::pause();
+        }
+    }
+    exit_now(1)
+}
+
+impl Drop for Placeholder {
+    fn drop(&mut self) {
+        // It can't have ended without us; and if it has, that is what was wanted.
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+        crate::create::reap(&self.pidfd);
+    }
+}
