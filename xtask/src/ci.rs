@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::guest::Host;
+
 use crate::cgroups::swept;
 
 /// Every step, in the order in which a failure is cheapest to find.
@@ -35,7 +37,10 @@ pub(crate) fn unit_and_kernel_tests() -> Result<()> {
             &[("BARGE_BIN", &binary.to_string_lossy())],
         )
     })?;
-    step("guest", || crate::guest::run(&["--workspace", "--exclude", "barge-e2e"], None))
+    for (name, host) in [("guest", Host::Bare), ("guest with systemd", Host::Systemd)] {
+        step(name, || crate::guest::run(host, &["--workspace", "--exclude", "barge-e2e"], None))?;
+    }
+    Ok(())
 }
 
 /// The real binary, a real registry and real clients.

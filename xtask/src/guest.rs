@@ -1,12 +1,14 @@
-//! A second host for the kernel tests: Debian's cloud kernel with cgroup v2 alone, in QEMU without acceleration.
+//! Other hosts for the kernel tests: Debian's cloud kernel with cgroup v2 alone, in QEMU without acceleration.
 //!
 //! ```text
 //! <target>/guest/packages/     the packages, as apt has them; fetched once, installed nowhere
 //! <target>/guest/files/        the packages unpacked: the kernel, its modules, apparmor_parser
+//! <target>/guest/systemd/      packages and files of systemd with its libraries and a bus, for the host that has it
 //! <target>/guest/initrd        busybox, modules, profiles and the tests of barge-runtime; made for each run
 //! ```
 //!
-//! `guest/init.sh` is the guest's first program. What it prints is the result; a guest that says nothing has failed.
+//! `guest/init.sh` is the guest's first program: it runs the tests, or hands over to systemd, whose only service they
+//! are then. What they print is the result; a guest that says nothing has failed.
 
 mod archive;
 mod packages;
@@ -23,7 +25,7 @@ use serde_json::Value;
 
 use crate::ci::{root, say};
 use archive::Archive;
-use packages::Packages;
+use packages::{Packages, Systemd};
 
 /// An emulated machine on a loaded host takes about two minutes; ten times that is a guest that hangs.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
@@ -55,15 +57,38 @@ const PROFILE: &str = "profile barge-test flags=(attach_disconnected,mediate_del
 }
 ";
 
+/// What the guest's first process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// A script.
+    Bare,
+    /// Systemd. Only tests that need it run there.
+    Systemd,
+}
+
+impl Host {
+    /// What the tests' names have to contain if nothing else is wanted.
+    fn filter(self) -> Option<&'static str> {
+        match self {
+            Self::Bare => None,
+            Self::Systemd => Some("systemd::"),
+        }
+    }
+}
+
 /// Builds the tests, boots the guest and fails unless every test in it passed. `packages` is the selection of
 /// packages with which cargo was last called: the same one builds nothing anew. `filter` is that of the tests.
-pub(crate) fn run(selection: &[&str], filter: Option<&str>) -> Result<()> {
+pub(crate) fn run(host: Host, selection: &[&str], filter: Option<&str>) -> Result<()> {
     let folder = target().join("guest");
     let packages = Packages::fetch(&folder)?;
     let tests = Tests::build(selection)?;
     let initrd = folder.join("initrd");
-    fs::write(&initrd, initial_files(&packages, &tests)?).context("write the initial file system")?;
-    let console = boot(&packages.kernel, &initrd, filter)?;
+    let mut archive = initial_files(&packages, &tests)?;
+    if host == Host::Systemd {
+        add_systemd(&mut archive, &Systemd::fetch(&folder.join("systemd"))?)?;
+    }
+    fs::write(&initrd, archive.finish()).context("write the initial file system")?;
+    let console = boot(&packages.kernel, &initrd, filter.or(host.filter()))?;
     judge(&console)
 }
 
@@ -107,7 +132,7 @@ impl Tests {
     }
 }
 
-fn initial_files(packages: &Packages, tests: &Tests) -> Result<Vec<u8>> {
+fn initial_files(packages: &Packages, tests: &Tests) -> Result<Archive> {
     let mut archive = Archive::default();
     for name in ["bin", "dev", "etc", "modules", "profiles", "target", "target/deps", "target/examples"] {
         archive.directory(name);
@@ -124,8 +149,34 @@ fn initial_files(packages: &Packages, tests: &Tests) -> Result<Vec<u8>> {
     archive.file("profiles/barge-test", &packages.compile_profile(PROFILE)?);
     archive.file("target/deps/it", &stripped(&tests.it)?);
     archive.file("target/examples/runtime", &stripped(&tests.runtime)?);
-    Ok(archive.finish())
+    Ok(archive)
 }
+
+/// Systemd's own files, and the tests as the one thing that it is there for.
+fn add_systemd(archive: &mut Archive, systemd: &Systemd) -> Result<()> {
+    // Its bus and its log have users of their own.
+    archive.text("etc/passwd", PASSWD);
+    archive.text("etc/group", GROUP);
+    archive.text("etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+    archive.tree(&systemd.files, &|path| !systemd.is_needless(path))?;
+    archive.text("etc/systemd/system/default.target", include_str!("guest/default.target"));
+    archive.text("etc/systemd/system/tests.service", include_str!("guest/tests.service"));
+    Ok(())
+}
+
+const PASSWD: &str = "root:x:0:0::/root:/bin/sh
+messagebus:x:100:100::/nonexistent:/bin/false
+user:x:1000:1000::/home/user:/bin/sh
+nobody:x:65534:65534::/nonexistent:/bin/false
+";
+
+const GROUP: &str = "root:x:0:
+tty:x:5:
+systemd-journal:x:101:
+messagebus:x:100:
+user:x:1000:
+nogroup:x:65534:
+";
 
 /// A program without what only debuggers read: the emulated machine has to copy every byte.
 fn stripped(program: &Path) -> Result<Vec<u8>> {

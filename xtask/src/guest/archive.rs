@@ -8,12 +8,15 @@
 //! <https://docs.kernel.org/driver-api/early-userspace/buffer-format.html>. Everything belongs to root.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
 const DIRECTORY: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
+const TEXT: u32 = 0o100_644;
+const LINK: u32 = 0o120_777;
 const DEVICE: u32 = 0o020_600;
 
 /// An archive in memory.
@@ -38,6 +41,41 @@ impl Archive {
     pub(super) fn copy(&mut self, name: &str, source: &Path) -> Result<()> {
         let content = fs::read(source).with_context(|| format!("read {}", source.display()))?;
         self.file(name, &content);
+        Ok(())
+    }
+
+    /// Adds a file that may not be executed. What is added last under a name is what is there.
+    pub(super) fn text(&mut self, name: &str, content: &str) {
+        self.entry(name, TEXT, content.as_bytes(), (0, 0));
+    }
+
+    /// Adds everything below `folder` of whose path, as it is in the archive, `wanted` is true. A folder comes before
+    /// what is in it.
+    pub(super) fn tree(&mut self, folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<()> {
+        self.branch(folder, "", wanted)
+    }
+
+    fn branch(&mut self, folder: &Path, prefix: &str, wanted: &dyn Fn(&str) -> bool) -> Result<()> {
+        let reading = || format!("read {}", folder.display());
+        for entry in fs::read_dir(folder).with_context(reading)? {
+            let entry = entry.with_context(reading)?;
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            if !wanted(&name) {
+                continue;
+            }
+            let (path, kind) = (entry.path(), entry.file_type().with_context(reading)?);
+            if kind.is_dir() {
+                self.directory(&name);
+                self.branch(&path, &format!("{name}/"), wanted)?;
+            } else if kind.is_symlink() {
+                let target = fs::read_link(&path).with_context(|| format!("read {}", path.display()))?;
+                self.entry(&name, LINK, target.as_os_str().as_encoded_bytes(), (0, 0));
+            } else {
+                let content = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+                let mode = entry.metadata().with_context(reading)?.permissions().mode() & 0o755;
+                self.entry(&name, 0o100_000 | mode, &content, (0, 0));
+            }
+        }
         Ok(())
     }
 

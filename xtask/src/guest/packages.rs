@@ -11,6 +11,68 @@ use anyhow::{Context, Result, bail, ensure};
 /// The kernel's name follows its version; this package depends on the present one.
 const KERNEL: &str = "linux-image-cloud-amd64";
 
+/// What a host with systemd as its first process consists of, besides libraries.
+const SYSTEMD: [&str; 4] = ["systemd", "dbus", "dbus-daemon", "dbus-system-bus-common"];
+
+/// Systemd, a bus, and the libraries they need.
+#[derive(Debug)]
+pub(super) struct Systemd {
+    /// The root of their files.
+    pub(super) files: PathBuf,
+}
+
+impl Systemd {
+    /// Downloads and unpacks what is not below `folder` yet. Nothing is configured, as an installation would: what
+    /// would have been made then is the guest's to make.
+    pub(super) fn fetch(folder: &Path) -> Result<Self> {
+        let files = folder.join("files");
+        if !files.exists() {
+            let downloads = folder.join("packages");
+            fs::create_dir_all(&downloads).with_context(|| format!("create {}", downloads.display()))?;
+            let packages = Self::packages()?;
+            output(Command::new("apt-get").arg("download").args(&packages).current_dir(&downloads))?;
+            // Whole or not there.
+            let half = folder.join("half");
+            unpack(&downloads, &half)?;
+            fs::rename(&half, &files).with_context(|| format!("create {}", files.display()))?;
+        }
+        Ok(Self { files })
+    }
+
+    /// The packages themselves and every library below them; alternatives do no harm.
+    fn packages() -> Result<Vec<String>> {
+        let tree =
+            output(Command::new("apt-cache").args(["depends", "--recurse", "--important"]).args(SYSTEMD))?;
+        let mut names: Vec<String> = SYSTEMD.map(str::to_owned).into();
+        // Names stand at the beginnings of lines; virtual ones are in angle brackets, those of other machines have a colon.
+        names.extend(
+            tree.lines()
+                .filter(|line| line.starts_with("lib") && !line.contains(':'))
+                .map(|line| line.trim().to_owned()),
+        );
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Whether a file is of no use to a host that only runs tests: the guest has to copy every byte.
+    pub(super) fn is_needless(&self, path: &str) -> bool {
+        const NEEDLESS: [&str; 9] = [
+            "usr/share/doc",
+            "usr/share/man",
+            "usr/share/locale",
+            "usr/share/info",
+            "usr/share/lintian",
+            "usr/share/bash-completion",
+            "usr/share/zsh",
+            "usr/lib/x86_64-linux-gnu/gconv",
+            // Nobody logs in, and nothing is at the other end of a network.
+            "lib/systemd/systemd-networkd",
+        ];
+        NEEDLESS.contains(&path)
+    }
+}
+
 /// The unpacked files.
 #[derive(Debug)]
 pub(super) struct Packages {
@@ -32,11 +94,7 @@ impl Packages {
             output(
                 Command::new("apt-get").args(["download", &image()?, "apparmor"]).current_dir(&downloads),
             )?;
-            for package in
-                entries(&downloads)?.iter().filter(|path| path.extension() == Some(OsStr::new("deb")))
-            {
-                output(Command::new("dpkg").arg("-x").arg(package).arg(&files))?;
-            }
+            unpack(&downloads, &files)?;
         }
         Self::find(&files)
     }
@@ -81,6 +139,13 @@ impl Packages {
         );
         Ok(done.stdout)
     }
+}
+
+fn unpack(downloads: &Path, files: &Path) -> Result<()> {
+    for package in entries(downloads)?.iter().filter(|path| path.extension() == Some(OsStr::new("deb"))) {
+        output(Command::new("dpkg").arg("-x").arg(package).arg(files))?;
+    }
+    Ok(())
 }
 
 /// The package of the kernel that [`KERNEL`] stands for.
