@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Cause, Error, Result};
+use crate::plan;
 
 /// A parsed document, and what was left out of it, in words for its owner.
 type Parsed<T> = Result<(T, Vec<String>), serde_json::Error>;
@@ -22,7 +23,7 @@ type Parsed<T> = Result<(T, Vec<String>), serde_json::Error>;
 const LARGEST: u64 = 32 << 20;
 
 /// The text of a bundle's `config.json`, which must be a regular file: a pipe may never end.
-pub(crate) fn load_config(path: &Path) -> Result<Vec<u8>> {
+fn load_config(path: &Path) -> Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| unread(path, errno.into()))?;
     let stat = rustix::fs::fstat(&file).map_err(|errno| unread(path, errno.into()))?;
@@ -49,6 +50,15 @@ fn read(path: &Path, file: File, expected: i64) -> Result<Vec<u8>> {
         return Err(Error::Document { path: path.into(), reason });
     }
     Ok(text)
+}
+
+/// Reads the `config.json` at `path`, of a version that this runtime knows. What was left out of it is told in words for
+/// its owner.
+pub fn load_spec(path: &Path) -> Result<(Spec, Vec<String>)> {
+    let (spec, warnings) = spec(&load_config(path)?)
+        .map_err(|error| Error::Document { path: path.into(), reason: error.to_string() })?;
+    plan::check_version(spec.version())?;
+    Ok((spec, warnings))
 }
 
 /// Reads a `config.json`.

@@ -40,8 +40,10 @@ mod userns;
 
 pub use cgroup::{Cgroup, Driver};
 pub use create::{Created, Poststop};
+pub use document::load_spec;
 pub use error::{Error, Kind, Result};
 pub use exec::exec;
+pub use plan::cgroup_path;
 pub use prepare::Prepared;
 pub use request::{ExecRequest, Executed, Inputs, Request, Root, Stdio};
 

@@ -236,7 +236,7 @@ pub(crate) fn check_version(text: &str) -> Result<()> {
 }
 
 /// The cgroup of a container whose specification names none is below `/barge`.
-pub(crate) fn cgroup_path(spec: &Spec, id: &str) -> PathBuf {
+pub fn cgroup_path(spec: &Spec, id: &str) -> PathBuf {
     let named = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().clone());
     named.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| Path::new("/barge").join(id))
 }

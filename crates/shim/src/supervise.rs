@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use barge_oci::runtime_spec::{LinuxNamespace, LinuxNamespaceType, Spec};
 use barge_runtime::cgroup::OomWatch;
-use barge_runtime::{Cgroup, Prepared};
+use barge_runtime::{Cgroup, Poststop, Prepared};
 use barge_sys::signal::SignalFd;
 use jiff::Timestamp;
 use rustix::process::Signal;
@@ -118,6 +118,8 @@ struct Running {
     cgroup: Cgroup,
     started_at: Timestamp,
     paused: bool,
+    /// What the specification wants to be run when the container is gone.
+    poststop: Option<Poststop>,
     /// Tells of want of memory while the container lives on.
     memory: Option<OomWatch>,
     /// Daemons have been told of it.
@@ -132,6 +134,7 @@ struct Ended {
     finished_at: Timestamp,
     exit_code: i32,
     oom_told: bool,
+    poststop: Option<Poststop>,
     /// When the output that is still to come is given up.
     deadline: Instant,
 }
@@ -154,8 +157,11 @@ impl Supervisor {
         let signals = SignalFd::block(&watched).map_err(|source| watch_failed("signals", source))?;
         let config = Config::load(&bundle)?;
         // What is wrong with the specification is the answer to Start.
-        let (plan, prepared) = match load_spec(&bundle) {
-            Ok(spec) => (Plan::of(&spec), prepare(&bundle, &config, spec)),
+        let (plan, prepared) = match read_spec(&bundle) {
+            Ok((spec, warnings)) => {
+                warnings.iter().for_each(|warning| report(warning));
+                (Plan::of(&spec), prepare(&bundle, &config, spec))
+            }
             Err(error) => (Plan::default(), Err(error)),
         };
         let prepared = prepared.map(Box::new).map_err(Failure::from);
@@ -285,17 +291,14 @@ fn prepare(bundle: &Path, config: &Config, spec: Spec) -> Result<Prepared> {
     })?)
 }
 
-/// Reads `config.json` of a bundle. It is read again for each exec rather than kept in memory.
+/// Reads `config.json` of a bundle. It is read again for each exec rather than kept in memory; what it has that the
+/// runtime can't make use of is told once, at the beginning.
 pub(crate) fn load_spec(bundle: &Path) -> Result<Spec> {
-    let path = bundle.join("config.json");
-    let bytes = fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-    serde_json::from_slice(&bytes).map_err(|source| Error::Decode { path, source })
+    Ok(read_spec(bundle)?.0)
 }
 
-/// Where the container's cgroup is, by the runtime's rule for specifications that name none.
-pub(crate) fn cgroup_path(spec: &Spec, id: &str) -> PathBuf {
-    let named = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().clone());
-    named.unwrap_or_else(|| Path::new("/").join(id))
+fn read_spec(bundle: &Path) -> Result<(Spec, Vec<String>)> {
+    Ok(barge_runtime::load_spec(&bundle.join("config.json"))?)
 }
 
 impl Plan {

@@ -12,13 +12,13 @@ use rustix::io::Errno;
 use super::flags::{CONTAINER, Flag, Given, Syntax};
 use super::state::{self, Container, FIFO, OUTCOME, new_document};
 use super::{Globals, Verb, inherited, streams, warn};
+use crate::Prepared;
 use crate::cgroup::Driver;
 use crate::create::Created;
 use crate::document;
 use crate::error::{Cause, Error, Result};
 use crate::hooks::HooksPlan;
 use crate::request::{Inputs, Request, Root, Stdio};
-use crate::{Prepared, plan};
 
 pub(super) const VERB: Verb = Verb::new(
     Syntax {
@@ -112,7 +112,8 @@ pub(super) fn make(globals: &Globals, arguments: &Arguments, start: Start) -> Re
         path: arguments.bundle.clone(),
         source: error.into(),
     })?;
-    let spec = load_spec(&bundle.join("config.json"))?;
+    let (spec, warnings) = document::load_spec(&bundle.join("config.json"))?;
+    warnings.iter().for_each(|warning| warn(warning));
     check_terminal(arguments, &spec)?;
     let directory = state::reserve(&globals.root, &arguments.id)?;
     let manner = Manner { start, driver: globals.driver };
@@ -190,15 +191,6 @@ fn end(created: &Created) {
     let _ = rustix::process::pidfd_send_signal(&created.pidfd, rustix::process::Signal::KILL);
     crate::create::reap(&created.pidfd);
     let _ = created.cgroup.remove();
-}
-
-fn load_spec(path: &Path) -> Result<Spec> {
-    let text = document::load_config(path)?;
-    let (spec, warnings) = document::spec(&text)
-        .map_err(|error| Error::Document { path: path.into(), reason: error.to_string() })?;
-    warnings.iter().for_each(|warning| warn(warning));
-    plan::check_version(spec.version())?;
-    Ok(spec)
 }
 
 /// Init waits at the FIFO for a byte. Both of its ends are open there, so that it sees no end of file meanwhile.

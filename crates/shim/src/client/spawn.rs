@@ -12,7 +12,7 @@ use std::time::Duration;
 use barge_runtime::Cgroup;
 use barge_runtime::seal::SealedProgram;
 
-use crate::supervise::{cgroup_path, load_spec};
+use crate::supervise::load_spec;
 use crate::{Config, Error, Result};
 
 /// Spawns `exe shim BUNDLE` as `barge-shim`; returns the daemon's end of its control connection.
@@ -50,7 +50,7 @@ fn program(exe: &Path) -> PathBuf {
 pub fn reclaim(bundle: &Path) -> Result<()> {
     let config = Config::load(bundle)?;
     let spec = load_spec(bundle)?;
-    let cgroup = Cgroup::open(cgroup_path(&spec, &config.id))?;
+    let cgroup = Cgroup::open(barge_runtime::cgroup_path(&spec, &config.id))?;
     // A frozen process does not die of SIGKILL on cgroup v1.
     cgroup.thaw()?;
     for _ in 0..100 {

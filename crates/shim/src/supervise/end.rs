@@ -1,13 +1,15 @@
 //! Reaping, and the container's end in its order.
 //!
 //! ```text
-//! reap ─> kill the rest ─> last output ─> close log ─> remove cgroup ─> exit.json ─> Exited ─> close clients ─> sync
+//! reap ─> kill the rest ─> last output ─> close log ─> remove cgroup ─> exit.json ─> Exited ─> close clients
+//!      ─> poststop hooks ─> sync
 //! ```
 
 use std::fs;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
+use barge_runtime::Poststop;
 use barge_runtime::cgroup::OomWatch;
 use jiff::Timestamp;
 use rustix::process::{Signal, WaitOptions, WaitStatus, wait};
@@ -45,7 +47,7 @@ impl Supervisor {
 
     fn container_ended(&mut self, exit_code: i32) {
         let Phase::Running(running) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let Running { pid, cgroup, started_at, oom_told, .. } = running;
+        let Running { pid, cgroup, started_at, oom_told, poststop, .. } = running;
         let (finished_at, deadline) = (Timestamp::now(), Instant::now() + DRAIN);
         // The kernel has ended a pid namespace with its first process; without one the others may live on.
         if !self.plan.dies_as_one
@@ -53,8 +55,16 @@ impl Supervisor {
         {
             report(&error.to_string());
         }
-        self.phase =
-            Phase::Ended(Ended { pid, cgroup, started_at, finished_at, exit_code, oom_told, deadline });
+        self.phase = Phase::Ended(Ended {
+            pid,
+            cgroup,
+            started_at,
+            finished_at,
+            exit_code,
+            oom_told,
+            poststop,
+            deadline,
+        });
     }
 
     /// Takes every step that has become possible.
@@ -109,6 +119,8 @@ impl Supervisor {
         self.publish(Event::Exited(record));
         // After the news: who sees the end of the output may ask the daemon for the exit code at once.
         self.streams.finish(&self.poller);
+        // Nothing is left of the container, and nobody waits for its hooks.
+        ended.poststop.iter().flat_map(Poststop::run).for_each(|failure| report(&failure));
         // Only against a crash of the machine: the daemon need not wait for the disk.
         let synced = saved.map(|file| if self.config.volatile { Ok(()) } else { file.sync_all() });
         match synced {

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use barge_runtime::cgroup::OomWatch;
-use barge_runtime::{Cgroup, Created, Inputs, Stdio};
+use barge_runtime::{Cgroup, Created, Inputs, Poststop, Stdio};
 use jiff::Timestamp;
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
@@ -34,7 +34,7 @@ impl Supervisor {
                     Ok(self.run_on(created, ends))
                 }
                 Err(error) => {
-                    abandon(&created);
+                    abandon(&mut created);
                     Err(error.into())
                 }
             }
@@ -52,7 +52,8 @@ impl Supervisor {
         pipes(self.config.stdin).map_err(|source| Error::Stream { what: "pipes", source })
     }
 
-    fn run_on(&mut self, created: Created, ends: Ends) -> Started {
+    fn run_on(&mut self, mut created: Created, ends: Ends) -> Started {
+        let poststop = created.poststop();
         let Created { pid, pidfd, cgroup, warnings, .. } = created;
         let started_at = Timestamp::now();
         for warning in &warnings {
@@ -61,7 +62,8 @@ impl Supervisor {
         self.streams.connect(&self.poller, ends, &mut self.buffer);
         let memory = self.watch_memory(&cgroup);
         let (paused, oom_told) = (false, false);
-        self.phase = Phase::Running(Running { pid, pidfd, cgroup, started_at, paused, memory, oom_told });
+        let running = Running { pid, pidfd, cgroup, started_at, paused, poststop, memory, oom_told };
+        self.phase = Phase::Running(running);
         Started { pid, started_at, warnings }
     }
 
@@ -95,11 +97,12 @@ pub(super) fn terminal_or(created: &mut Created, ends: Ends) -> Result<Ends> {
 }
 
 /// Ends and reaps an init that will not run its program, and removes its cgroup.
-fn abandon(created: &Created) {
+fn abandon(created: &mut Created) {
     // It may have ended by itself after it said why.
     let _ = barge_sys::signal::send(&created.pidfd, Signal::KILL.as_raw());
     let _ = rustix::io::retry_on_intr(|| waitpid(Pid::from_raw(created.pid), WaitOptions::empty()));
     if let Err(error) = created.cgroup.remove() {
         report(&error.to_string());
     }
+    created.poststop().iter().flat_map(Poststop::run).for_each(|failure| report(&failure));
 }

@@ -219,3 +219,22 @@ async fn a_shim_keeps_nothing_of_its_parents_descriptors() {
     soon(spawned.shim.signal(9, None)).await.unwrap();
     spawned.exited().await;
 }
+
+#[tokio::test]
+async fn hooks_run_around_the_life_and_after_the_end() {
+    let container = Container::new(["sleep", "1000"]);
+    let notes = container.directory.join("notes");
+    let hook = |name: &str| {
+        let script = format!("echo {name} >> {}", notes.display());
+        serde_json::json!([{"path": "/bin/sh", "args": ["sh", "-c", script]}])
+    };
+    let all = serde_json::json!({
+        "createRuntime": hook("createRuntime"), "poststart": hook("poststart"), "poststop": hook("poststop")
+    });
+    let mut spawned = container.edit(|spec| spec["hooks"] = all).start().await;
+    let text = || fs::read_to_string(&notes).unwrap_or_default();
+    assert_eq!(text(), "createRuntime\npoststart\n");
+    soon(spawned.shim.signal(9, None)).await.unwrap();
+    spawned.exited().await;
+    eventually("the last hook", || text() == "createRuntime\npoststart\npoststop\n").await;
+}
