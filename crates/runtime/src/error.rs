@@ -132,6 +132,8 @@ pub enum Error {
     RootFs { path: PathBuf, source: Cause },
     #[error("mount overlay root with {layers} layers over {upper:?}: {source}")]
     Overlay { layers: usize, upper: PathBuf, source: Cause },
+    #[error("change the root without pivot_root: {source}")]
+    ChangeRoot { source: Cause },
     #[error("pivot_root: {source}")]
     PivotRoot { source: Cause },
     #[error("set propagation of {path:?}: {source}")]

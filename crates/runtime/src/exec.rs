@@ -256,6 +256,7 @@ impl Joiner<'_> {
         let foreign = self.user != UserNamespace::Same;
         init::set_oom_score(self.plan, foreign, channel, &mut warnings)?;
         init::begin()?;
+        init::leave_keys(self.plan);
         init::through_proc(self.plan)?;
         self.entry.enter().map_err(|errno| Error::Attribute {
             what: "cgroup of the container".into(),

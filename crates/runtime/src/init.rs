@@ -18,6 +18,7 @@ mod copy_up;
 mod devices;
 mod masks;
 pub(crate) mod mounts;
+mod ramdisk;
 pub(crate) mod rootfs;
 mod target;
 
@@ -106,8 +107,6 @@ pub(crate) fn begin() -> Result<()> {
     hide()?;
     reset_signals().map_err(attribute("signals"))?;
     rustix::process::umask(Mode::empty());
-    // Kernels without keys, or with none left for us, have none to show either.
-    let _ = barge_sys::process::join_new_session_keyring();
     // The caller may be the leader of its session already (a daemon's child started with one).
     match rustix::process::setsid() {
         Ok(_) | Err(Errno::PERM) => Ok(()),
@@ -119,6 +118,14 @@ pub(crate) fn begin() -> Result<()> {
 pub(crate) fn hide() -> Result<()> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|errno| attribute("not dumpable")(errno.into()))
+}
+
+/// Leaves the keys of the caller's session behind.
+pub(crate) fn leave_keys(plan: &ProcessPlan) {
+    if plan.own_keyring {
+        // Kernels without keys, or with none left for us, have none to show either.
+        let _ = barge_sys::process::join_new_session_keyring();
+    }
 }
 
 /// The label of the program to come, for whichever module owns the file.
@@ -298,6 +305,7 @@ impl Init<'_> {
             ask(&self.channel, &Report::MapIds)?;
         }
         begin()?;
+        leave_keys(&self.plan.process);
         self.enter_namespaces()?;
         self.name_host()?;
         set_sysctls(&self.plan.sysctls)?;

@@ -69,6 +69,8 @@ pub(crate) struct RootPlan {
     pub(crate) read_only: bool,
     /// Propagation of the host's mounts in the container's namespace before anything else, as `mount(2)` flags.
     pub(crate) propagation: Propagation,
+    /// Whether pivot_root(2) is the way into it. Callers on a ramdisk ask for another.
+    pub(crate) pivot: bool,
 }
 
 /// Where the root filesystem comes from.
@@ -260,7 +262,12 @@ fn root(request: &Request, linux: &Linux) -> Result<RootPlan> {
         Some(name) => mount::propagation(name)
             .ok_or_else(|| invalid("linux.rootfsPropagation", format!("{name:?} is unknown")))?,
     };
-    Ok(RootPlan { source, read_only: root.is_some_and(|r| r.readonly() == Some(true)), propagation })
+    Ok(RootPlan {
+        source,
+        read_only: root.is_some_and(|r| r.readonly() == Some(true)),
+        propagation,
+        pivot: true,
+    })
 }
 
 fn id_map(mappings: Option<&[LinuxIdMapping]>) -> String {

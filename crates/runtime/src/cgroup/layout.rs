@@ -79,7 +79,7 @@ fn controllers(options: &str) -> Vec<String> {
 }
 
 /// Blanks and backslashes stand in mountinfo as three octal digits.
-fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     let mut parts = text.split('\\');
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -54,6 +54,8 @@ pub(super) struct Arguments {
     pub(super) console_socket: Option<PathBuf>,
     pidfd_socket: Option<PathBuf>,
     pid_file: Option<PathBuf>,
+    pivot: bool,
+    own_keyring: bool,
     preserve_fds: u16,
     /// How many of the first descriptors above 2 are sockets of systemd's protocol.
     sockets: u16,
@@ -72,6 +74,8 @@ impl Arguments {
             console_socket: given.path("console-socket"),
             pidfd_socket: given.path("pidfd-socket"),
             pid_file: given.path("pid-file"),
+            pivot: !given.on("no-pivot")?,
+            own_keyring: !given.on("no-new-keyring")?,
             preserve_fds,
             sockets,
             detach,
@@ -150,6 +154,8 @@ fn make_in(
     };
     let mut prepared = Prepared::with_driver(request, manner.driver)?;
     prepared.preserved = arguments.preserve_fds;
+    prepared.plan.root.pivot = arguments.pivot;
+    prepared.plan.process.own_keyring = arguments.own_keyring;
     let stdio = if has_terminal(&spec) { Stdio::Terminal { size: None } } else { streams::own()? };
     let inputs = Inputs { stdio, netns: None };
     let created = match manner.start {

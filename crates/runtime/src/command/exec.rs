@@ -92,6 +92,11 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8> {
         stdio: if terminal { Stdio::Terminal { size: None } } else { streams::own()? },
         preserved,
         seccomp_cache: Some(globals.root.join(".seccomp")),
+    })
+    // What the kernel says when the container's end was faster is of no use to anybody.
+    .map_err(|error| match container.status() {
+        stopped @ Status::Stopped => container.wrong(stopped, "exec"),
+        _ => error,
     })?;
     if let Some(processors) = executed.born_on {
         debug(&format!("affinity: {processors:#x}"));

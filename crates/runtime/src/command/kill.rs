@@ -40,10 +40,10 @@ const NAMES: [&str; 31] = [
 ];
 const REAL_TIME: (i32, i32) = (34, 64);
 
-/// A signal by number or by name, with or without `SIG`; real-time ones as `RTMIN+3`, `RTMAX-1`.
+/// A signal (or none, 0, which only asks whether there is a process) by number or by name, with or without `SIG`; real-time ones as `RTMIN+3`, `RTMAX-1`.
 fn number(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse::<i32>() {
-        return (1..=REAL_TIME.1).contains(&number).then_some(number);
+        return (0..=REAL_TIME.1).contains(&number).then_some(number);
     }
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -73,7 +73,8 @@ mod tests {
             ("RTMIN+3", Some(37)),
             ("SIGRTMAX-1", Some(63)),
             ("RTMIN+99", None),
-            ("0", None),
+            ("0", Some(0)),
+            ("-1", None),
             ("65", None),
             ("FOO", None),
         ];

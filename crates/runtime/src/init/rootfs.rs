@@ -23,7 +23,7 @@ use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags};
 use super::cgroups::CgroupView;
 use super::mounts::{Sources, clone_path, mount_all};
 use super::target::RootDirectory;
-use super::{devices, masks};
+use super::{devices, masks, ramdisk};
 use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
 use crate::plan::mount::MountKind;
@@ -62,7 +62,11 @@ pub(super) fn build(
         rustix::process::fchdir(root.fd()).map_err(|errno| Error::PivotRoot { source: errno.into() })?;
         hooks()?;
     }
-    pivot(&root, plan.root.propagation)?;
+    if plan.root.pivot {
+        pivot(&root, plan.root.propagation)?;
+    } else {
+        ramdisk::enter(&root)?;
+    }
     finish_root(plan)
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct ProcessPlan {
     pub(crate) limits: Vec<LimitPlan>,
     pub(crate) no_new_privileges: bool,
     pub(crate) oom_score: Option<i32>,
+    /// Whether it gets a session keyring of its own, or sees the caller's.
+    pub(crate) own_keyring: bool,
     pub(crate) terminal_size: Option<(u16, u16)>,
     pub(crate) apparmor: Option<String>,
     pub(crate) selinux: Option<String>,
@@ -118,6 +120,7 @@ impl ProcessPlan {
             capabilities: process.capabilities().as_ref().map(CapabilityPlan::of),
             limits: limits(process.rlimits().as_deref())?,
             no_new_privileges: process.no_new_privileges() == Some(true),
+            own_keyring: true,
             oom_score: process.oom_score_adj(),
             terminal_size: process
                 .console_size()

@@ -228,3 +228,16 @@ fn nobody_can_spare_the_runtime_its_seal() {
         assert_eq!(fs::read_to_string(&seen).unwrap(), "/\n");
     }
 }
+
+/// What an initial ramdisk needs; here it is enough that the root is the container's own and procfs that of its processes.
+#[test]
+fn a_root_can_be_entered_without_pivot_root() {
+    let bundle =
+        Bundle::shell("cat /marker; echo $$; readlink /proc/1/exe; ls -a / | grep -c home; cd ..; pwd");
+    fs::write(bundle.rootfs().join("marker"), "inside\n").unwrap();
+    bundle.write();
+    let directory = bundle.directory.to_str().unwrap();
+    let args = ["run", "--no-pivot", "--no-new-keyring", "--bundle", directory, &bundle.id];
+    assert_eq!(bundle.command(&args).good(), "inside\n1\n/bin/busybox\n1\n/\n");
+    assert!(std::path::Path::new("/proc/self").exists(), "the host's procfs is untouched");
+}

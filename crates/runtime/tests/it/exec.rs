@@ -112,3 +112,83 @@ fn a_stopped_container_takes_none() {
     bundle.run().good();
     assert!(bundle.exec(&["true"]).bad().contains("container does not exist"));
 }
+
+#[test]
+fn many_can_be_added_at_once() {
+    let bundle = Bundle::shell("sleep 100");
+    bundle.start();
+    let work = |number: usize| {
+        let script = format!("echo {number}; exit {}", number % 7);
+        let outcome = bundle.exec(&["sh", "-c", &script]);
+        assert_eq!((outcome.code, outcome.stdout), ((number % 7) as i32, format!("{number}\n")));
+    };
+    std::thread::scope(|scope| {
+        for first in 0..8 {
+            scope.spawn(move || (0..8).for_each(|step| work(first * 8 + step)));
+        }
+    });
+}
+
+#[test]
+fn the_end_of_the_container_ends_what_is_being_added() {
+    let bundle = Bundle::shell("sleep 100");
+    bundle.start();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let outcome = bundle.exec(&["sleep", "0.01"]);
+                    match outcome.code {
+                        0 => continue,
+                        // The kernel killed it with the rest of its pid namespace.
+                        137 => {}
+                        code => assert_eq!(code, 255, "{outcome:?}"),
+                    }
+                    if outcome.stderr.contains("cannot exec in a stopped container") {
+                        return;
+                    }
+                }
+            });
+        }
+        bundle.exec(&["true"]).good();
+        bundle.command(&["kill", &bundle.id, "KILL"]).good();
+    });
+    bundle.command(&["delete", &bundle.id]).good();
+    assert!(!bundle.cgroup("pids").exists());
+}
+
+#[test]
+fn a_paused_container_takes_one_only_when_that_is_meant() {
+    let bundle = Bundle::shell("sleep 100");
+    bundle.start();
+    bundle.command(&["pause", &bundle.id]).good();
+    let refused = bundle.exec(&["true"]);
+    assert_eq!(refused.code, 255);
+    assert!(refused.stderr.contains("cannot exec in a paused container (use --ignore-paused to override)"));
+    std::thread::scope(|scope| {
+        let added =
+            scope.spawn(|| bundle.command(&["exec", "--ignore-paused", &bundle.id, "echo", "went on"]));
+        bundle.command(&["resume", &bundle.id]).good();
+        assert_eq!(added.join().unwrap().good(), "went on\n");
+    });
+}
+
+#[test]
+fn a_detached_one_with_a_terminal_hands_it_over() {
+    use std::io::Read;
+    use std::os::unix::net::UnixListener;
+    let bundle = Bundle::shell("sleep 100");
+    bundle.start();
+    let path = bundle.directory.join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut command = bundle.runtime(&["exec", "--tty", "--detach", "--console-socket"]);
+    command.arg(&path).args([&bundle.id, "sh", "-c", "tty; echo typed; exit 0"]);
+    let mut child = command.spawn().unwrap();
+    let mut master = std::fs::File::from(crate::terminal::receive(&listener));
+    assert!(child.wait().unwrap().success());
+    let mut text = Vec::new();
+    // The end of a terminal without users is an error of reading.
+    let _ = master.read_to_end(&mut text);
+    let text = String::from_utf8_lossy(&text);
+    assert!(text.contains("/dev/pts/") && text.contains("typed"), "{text}");
+}

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::bundle::Bundle;
 
 /// Accepts the terminal's master as `--console-socket` sends it.
-fn receive(listener: &UnixListener) -> OwnedFd {
+pub(crate) fn receive(listener: &UnixListener) -> OwnedFd {
     let (stream, _) = listener.accept().unwrap();
     let mut name = [0u8; 64];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
