@@ -1,6 +1,7 @@
 //! Which hierarchies the host has and where they are mounted.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -22,14 +23,17 @@ pub(crate) struct Hierarchy {
     pub(crate) mount: PathBuf,
 }
 
+/// More than most hosts' mounts take.
+const AT_ONCE: usize = 16 * 1024;
+
 impl Layout {
     /// The layout of the mount namespace this process is in.
     pub(crate) fn of_host() -> Result<Self> {
         let path = Path::new("/proc/self/mountinfo");
-        let text = fs::read_to_string(path).map_err(|error| Error::File {
-            operation: "read".into(),
-            path: path.into(),
-            source: error.into(),
+        // The kernel walks its mounts anew for each part that is asked for.
+        let mut text = String::with_capacity(AT_ONCE);
+        fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)).map_err(|error| {
+            Error::File { operation: "read".into(), path: path.into(), source: error.into() }
         })?;
         Self::parse(&text)
             .ok_or_else(|| Error::CgroupUnsupported { reason: "no cgroup hierarchy is mounted".into() })

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::flags::{CONTAINER, Flag, Given, Syntax};
 use super::state::{self, Container, FIFO, OUTCOME, new_document};
-use super::{Globals, Verb, inherited, streams, warn};
+use super::{Globals, Verb, inherited, log, streams, warn};
 use crate::Prepared;
 use crate::cgroup::Driver;
 use crate::create::Created;
@@ -166,7 +166,7 @@ fn make_in(
             prepared.create_behind(inputs, make_fifo(&directory.join(FIFO))?, outcome)?
         }
     };
-    created.warnings.iter().for_each(|warning| warn(warning));
+    created.warnings.iter().for_each(|warning| log::note(warning));
     let document = new_document(&id, bundle, spec, created.pid, &created.cgroup);
     let saved = Container::save(directory.into(), document).and_then(|container| {
         if let Some(file) = &arguments.pid_file {

@@ -7,9 +7,8 @@ use barge_oci::runtime_spec::{Capabilities, Capability, LinuxCapabilities, Proce
 
 use super::create::write_pid;
 use super::flags::{Flag, Given, Syntax};
-use super::log::debug;
 use super::state::{Container, Status};
-use super::{Globals, Verb, inherited, streams, warn};
+use super::{Globals, Verb, inherited, log, streams, warn};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 use crate::plan::invalid;
@@ -99,9 +98,9 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8> {
         _ => error,
     })?;
     if let Some(processors) = executed.born_on {
-        debug(&format!("affinity: {processors:#x}"));
+        log::debug(&format!("affinity: {processors:#x}"));
     }
-    executed.warnings.iter().for_each(|warning| warn(warning));
+    executed.warnings.iter().for_each(|warning| log::note(warning));
     let console = hand_over(given, &mut executed, console_socket).inspect_err(|_| end(&executed))?;
     if detach { Ok(0) } else { foreground.wait(executed.pid, console) }
 }

@@ -69,6 +69,14 @@ pub(super) fn warn(message: &str) {
     entry(Level::Warning, message);
 }
 
+/// Says what the container has to do without. Standard error is the container's own by then, and nothing of ours belongs
+/// there unless it is asked for.
+pub(super) fn note(message: &str) {
+    if LOG.get().is_some_and(|log| log.debug || log.file.is_some()) {
+        entry(Level::Warning, message);
+    }
+}
+
 /// Says what only those want to know who look for a fault.
 pub(super) fn debug(message: &str) {
     if LOG.get().is_some_and(|log| log.debug) {

@@ -1,5 +1,6 @@
 //! `state`: what is known of a container, and the file that keeps it.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
@@ -61,6 +62,8 @@ pub(super) struct Document {
 pub(super) struct Container {
     pub(super) directory: PathBuf,
     pub(super) document: Document,
+    /// Its cgroup, once it has been looked for: that takes a reading of all the host's mounts.
+    place: OnceCell<Cgroup>,
 }
 
 /// What a container is doing.
@@ -157,7 +160,7 @@ impl Container {
             let reason = format!("version {} is not known", document.version);
             return Err(Error::Document { path, reason });
         }
-        Ok(Self { directory, document })
+        Ok(Self { directory, document, place: OnceCell::new() })
     }
 
     /// Writes the state of a new container.
@@ -169,7 +172,7 @@ impl Container {
         fs::write(&temporary, text)
             .and_then(|()| fs::rename(&temporary, &path))
             .map_err(|error| Error::File { operation: "write".into(), path, source: error.into() })?;
-        Ok(Self { directory, document })
+        Ok(Self { directory, document, place: OnceCell::new() })
     }
 
     /// Its init, and what it is doing; no init when it has stopped. In this order: a number that another process has by
@@ -209,7 +212,11 @@ impl Container {
     }
 
     pub(super) fn cgroup(&self) -> Result<Cgroup> {
-        Cgroup::open_in(&self.document.cgroup, self.document.systemd.clone())
+        if let Some(place) = self.place.get() {
+            return Ok(place.clone());
+        }
+        let found = Cgroup::open_in(&self.document.cgroup, self.document.systemd.clone())?;
+        Ok(self.place.get_or_init(|| found).clone())
     }
 
     pub(super) fn report(&self) -> Report {

@@ -25,8 +25,10 @@ struct Decoy {
 impl Decoy {
     fn of(bundle: &Bundle) -> Self {
         let file = bundle.directory.join("decoy");
-        let length = fs::copy(program(), &file).unwrap();
-        Self { file, length }
+        // By another process: one that a test beside this one starts would inherit the file while it is being written, and
+        // what somebody can write to can't be executed.
+        assert!(Command::new("cp").arg(program()).arg(&file).status().unwrap().success());
+        Self { length: fs::metadata(&file).unwrap().len(), file }
     }
 
     fn command(&self, bundle: &Bundle, args: &[&str]) -> Command {
