@@ -99,3 +99,25 @@ fn copy_file(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> rustix::i
         .map(drop)
         .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_any_more_is_neither_waited_for_nor_followed() {
+        let base = std::env::temp_dir().join(format!("barge-copy-up-{}", std::process::id()));
+        std::fs::create_dir_all(base.join("to")).unwrap();
+        let open = |name: &str| {
+            rustix::fs::open(base.join(name), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap()
+        };
+        let private = Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(open("."), c"pipe", FileType::Fifo, private, 0).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", base.join("link")).unwrap();
+        let (from, to) = (open("."), open("to"));
+        assert_eq!(copy_file(from.as_fd(), to.as_fd(), c"pipe"), Err(Errno::STALE));
+        assert_eq!(copy_file(from.as_fd(), to.as_fd(), c"link"), Err(Errno::LOOP));
+        assert_eq!(std::fs::read_dir(base.join("to")).unwrap().count(), 0);
+        std::fs::remove_dir_all(base).unwrap();
+    }
+}

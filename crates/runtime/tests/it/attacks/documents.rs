@@ -76,3 +76,27 @@ fn the_pid_file_is_written_through_no_link() {
     assert!(fs::symlink_metadata(&file).unwrap().is_file());
     assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
 }
+
+/// A hook that prints for ever, and one that leaves somebody behind who does.
+#[test]
+fn hooks_that_never_stop_printing_keep_nobody() {
+    let noise = "while :; do echo noise; echo noise >&2; done";
+    let bundle = Bundle::shell("echo program");
+    let child = bundle.directory.join("child");
+    let hook = |script: &str| json!([{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin"], "timeout": 5}]);
+    let leave = format!("({noise}) & echo $! > {}", child.display());
+    let bundle = bundle.set("/hooks/createRuntime", hook(&leave));
+    let outcome = run_bounded(&bundle);
+    // Its pipes are gone with the runtime: it may have died of that already.
+    let pid: i32 = fs::read_to_string(child).unwrap().trim().parse().unwrap();
+    let _ = barge_sys::process::kill(pid, 9);
+    assert_eq!(outcome.good(), "program\n");
+    let bundle = Bundle::shell("echo program").set("/hooks/createRuntime", hook(noise));
+    let bundle = bundle.set("/hooks/createRuntime/0/timeout", json!(1));
+    let error = run_bounded(&bundle).bad();
+    assert!(error.contains("did not end within its timeout of 1 s") && error.len() < 4096, "{error:.300}");
+    let much = "dd if=/dev/zero bs=1M count=256 2>/dev/null; dd if=/dev/zero bs=1M count=64 2>/dev/null >&2";
+    let bundle = Bundle::shell("echo program").set("/hooks/createRuntime", hook(much));
+    let bundle = bundle.set("/hooks/createRuntime/0/timeout", json!(50));
+    assert_eq!(run_bounded(&bundle).good(), "program\n");
+}

@@ -51,10 +51,13 @@ fn masks_are_the_null_device_or_nothing_runs() {
     let bundle = Bundle::shell("true");
     let error = run_in_a_namespace(&bundle, "mount --bind /dev/zero /dev/null").bad();
     assert!(error.contains("mask \"/dev/null\""), "{error}");
-    let other = bundle.directory.join("file");
-    fs::write(&other, "").unwrap();
-    let cover = format!("mount --bind {} /dev/null", other.display());
-    assert!(run_in_a_namespace(&bundle, &cover).bad().contains("mask \"/dev/null\""));
+    for make in ["touch {}", "mknod {} b 1 3", "mknod {} c 1 5"] {
+        let other = bundle.directory.join("other");
+        let _ = fs::remove_file(&other);
+        let make = make.replace("{}", other.to_str().unwrap());
+        let cover = format!("{make} && mount --bind {} /dev/null", other.display());
+        assert!(run_in_a_namespace(&bundle, &cover).bad().contains("mask \"/dev/null\""), "{make}");
+    }
 }
 
 /// A volume on `/dev` whose `null` is, by turns, a link to a file of the kernel.
