@@ -33,7 +33,7 @@ use barge_oci::runtime_spec::{LinuxDeviceCgroup, LinuxResources, Spec};
 use rustix::process::Signal;
 
 use crate::error::{Error, Result};
-pub(crate) use layout::{Hierarchy, Layout, unescape};
+pub(crate) use layout::{Hierarchy, Layout, mounted_at, unescape};
 pub use oom::OomWatch;
 #[cfg(any(test, fuzzing))]
 pub(crate) use rehearsal::{rehearse, rehearse_path};

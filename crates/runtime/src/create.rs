@@ -16,6 +16,7 @@ use crate::init::{self, Gate, Init};
 use crate::net_devices;
 use crate::plan::{IdMaps, Plan};
 use crate::prepare::{Prepared, Undo};
+use crate::rdt::Membership;
 use crate::request::Inputs;
 use crate::seccomp::{Filter, Listener};
 use crate::userns;
@@ -87,7 +88,7 @@ pub(crate) fn started(channel: &Channel, pidfd: &OwnedFd) -> Result<()> {
 
 /// Ends a process that can't become what it should, for the reason that this returns. It is gone by then: its cgroup
 /// can only be removed after that.
-fn end(pidfd: &OwnedFd, failure: Error) -> Error {
+pub(crate) fn end(pidfd: &OwnedFd, failure: Error) -> Error {
     let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
     reap(pidfd);
     failure
@@ -240,10 +241,14 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
     let listener = filter.as_ref().and_then(Filter::listener);
     let child = Born { channel: &ours, pid, pidfd: &pidfd };
     let followed = hand_over(&plan, &cgroup, pid)
+        .and_then(|()| plan.rdt.as_ref().map(|rdt| Membership::begin(rdt, pid)).transpose())
         .map_err(|error| end(&pidfd, error))
-        .and_then(|()| follow(&child, |asked| answer(&plan, pid, asked), listener));
+        .and_then(|rdt| Ok((follow(&child, |asked| answer(&plan, pid, asked), listener)?, rdt)));
     let ready = match followed {
-        Ok(ready) => ready,
+        Ok((ready, rdt)) => {
+            rdt.into_iter().for_each(Membership::keep);
+            ready
+        }
         Err(error) => {
             drop(cgroup);
             abandoned(&error, plan.hooks.as_ref());

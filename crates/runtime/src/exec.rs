@@ -23,6 +23,7 @@ use crate::labels;
 use crate::plan::namespaces::Namespaces;
 use crate::plan::process::ProcessPlan;
 use crate::process::streams::{self, Console};
+use crate::rdt::RdtPlan;
 use crate::request::{ExecRequest, Executed, Stdio};
 use crate::seccomp::{Filter, Owner};
 use crate::userns;
@@ -86,6 +87,9 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     let born_on = stay.map(|stay| stay.on);
     let listener = filter.as_ref().and_then(Filter::listener);
     let child = Born { channel: &ours, pid, pidfd: &pidfd };
+    RdtPlan::of(linux, request.id)?
+        .map_or(Ok(()), |rdt| rdt.add(pid))
+        .map_err(|error| create::end(&pidfd, error))?;
     let ready = create::follow(&child, |asked| answer(pid, asked), listener)?;
     create::started(&ours, &pidfd)?;
     Ok(Executed { pid, pidfd, console: ready.console, warnings: ready.warnings, born_on })

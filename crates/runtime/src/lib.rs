@@ -33,6 +33,7 @@ mod plan;
 mod prepare;
 mod process;
 mod procfs;
+mod rdt;
 mod request;
 pub mod seal;
 mod seccomp;

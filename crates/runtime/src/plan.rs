@@ -27,6 +27,7 @@ use barge_sys::namespace::kind;
 use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
 use crate::net_devices;
+use crate::rdt::RdtPlan;
 use crate::request::{Request, Root};
 use mount::{MountKind, MountPlan};
 use namespaces::Namespaces;
@@ -50,6 +51,7 @@ pub(crate) struct Plan {
     pub(crate) domainname: Option<String>,
     pub(crate) process: ProcessPlan,
     pub(crate) hooks: Option<HooksPlan>,
+    pub(crate) rdt: Option<RdtPlan>,
     pub(crate) cgroup: PathBuf,
     /// Whether the container gets to see its cgroup as a root of its own that it may write to.
     pub(crate) delegated: bool,
@@ -203,6 +205,7 @@ impl Plan {
             domainname: spec.domainname().clone().filter(|name| !name.is_empty()),
             process: ProcessPlan::of(process, linux, request.user.clone(), request.groups.clone())?,
             hooks: HooksPlan::of(spec, &request.id, &request.bundle)?,
+            rdt: RdtPlan::of(linux, &request.id)?,
             cgroup: cgroup_path(spec, &request.id),
         })
     }

@@ -14,6 +14,7 @@ use crate::init::Gate;
 use crate::init::rootfs::mount_early;
 use crate::labels;
 use crate::plan::{Plan, namespaces};
+use crate::rdt::RdtPlan;
 use crate::request::{Inputs, Request};
 use crate::seccomp::{Filter, Owner};
 use crate::userns;
@@ -75,6 +76,7 @@ impl Prepared {
         let mut plan = Plan::new(&request)?;
         let linux = request.spec.linux().as_ref();
         labels::check(&plan.process, linux.unwrap_or(&Linux::default()))?;
+        plan.rdt.as_ref().map(RdtPlan::mounted).transpose()?;
         let layout = Layout::of_host()?;
         let resources = linux.and_then(|linux| linux.resources().as_ref());
         let owner = Owner { spec: &request.spec, id: &request.id, bundle: &request.bundle, init_pid: None };

@@ -29,13 +29,7 @@ const AT_ONCE: usize = 16 * 1024;
 impl Layout {
     /// The layout of the mount namespace this process is in.
     pub(crate) fn of_host() -> Result<Self> {
-        let path = Path::new("/proc/self/mountinfo");
-        // The kernel walks its mounts anew for each part that is asked for.
-        let mut text = String::with_capacity(AT_ONCE);
-        fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)).map_err(|error| {
-            Error::File { operation: "read".into(), path: path.into(), source: error.into() }
-        })?;
-        Self::parse(&text)
+        Self::parse(&mounts()?)
             .ok_or_else(|| Error::CgroupUnsupported { reason: "no cgroup hierarchy is mounted".into() })
     }
 
@@ -58,6 +52,23 @@ impl Layout {
         }
         if legacy.is_empty() { unified.map(Self::Unified) } else { Some(Self::Legacy(legacy)) }
     }
+}
+
+/// Where a filesystem of this kind is mounted, if it is.
+pub(crate) fn mounted_at(kind: &str) -> Result<Option<PathBuf>> {
+    let text = mounts()?;
+    let mut found = text.lines().filter_map(fields).filter(|(_, mounted, _)| *mounted == kind);
+    Ok(found.next().map(|(place, ..)| place))
+}
+
+fn mounts() -> Result<String> {
+    let path = Path::new("/proc/self/mountinfo");
+    // The kernel walks its mounts anew for each part that is asked for.
+    let mut text = String::with_capacity(AT_ONCE);
+    fs::File::open(path)
+        .and_then(|mut file| file.read_to_string(&mut text))
+        .map_err(|error| Error::File { operation: "read".into(), path: path.into(), source: error.into() })?;
+    Ok(text)
 }
 
 /// Mount point, filesystem type and super options of a line.

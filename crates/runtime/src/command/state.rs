@@ -17,6 +17,7 @@ use super::{Globals, Verb, json, print};
 use crate::cgroup::{Cgroup, Scope};
 use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
+use crate::rdt::RdtPlan;
 
 pub(super) const VERB: Verb = Verb::new(
     Syntax {
@@ -248,12 +249,15 @@ impl Container {
     /// its poststop hooks run.
     pub(super) fn remove(&self) -> Result<()> {
         let cgroup = self.cgroup().and_then(|cgroup| cgroup.remove());
+        let linux = self.document.spec.linux().as_ref();
+        let rdt = linux.map_or(Ok(None), |linux| RdtPlan::of(linux, &self.document.id));
+        let rdt = rdt.and_then(|rdt| rdt.map_or(Ok(()), |rdt| rdt.remove()));
         let directory = fs::remove_dir_all(&self.directory).map_err(|error| Error::File {
             operation: "remove".into(),
             path: self.directory.clone(),
             source: error.into(),
         });
-        cgroup.and(directory)?;
+        cgroup.and(rdt).and(directory)?;
         if let Some(hooks) = self.hooks()? {
             hooks.poststop().iter().for_each(|failure| super::warn(failure));
         }
