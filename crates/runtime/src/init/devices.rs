@@ -32,7 +32,9 @@ pub(super) fn fill(root: &RootDirectory, devices: &[DevicePlan]) -> Result<()> {
     let dev = Path::new("/dev");
     let directory =
         root.directory(dev).map_err(|errno| Error::Device { path: dev.into(), source: errno.into() })?;
-    for (name, major, minor) in STANDARD {
+    // Whoever lists one himself decides on its mode and owner.
+    let unlisted = |name: &str| !devices.iter().any(|device| device.path == dev.join(name));
+    for (name, major, minor) in STANDARD.into_iter().filter(|(name, ..)| unlisted(name)) {
         let device = DevicePlan {
             path: dev.join(name),
             kind: FileType::CharacterDevice,

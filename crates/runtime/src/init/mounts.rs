@@ -8,9 +8,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use barge_sys::mount::{Change, Reach, attr, set_attributes};
+use barge_sys::overlay::Layers;
 use rustix::fs::{CWD, FileType};
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
+use rustix::mount::{FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
 use super::cgroups::CgroupView;
 use super::copy_up;
@@ -78,15 +79,17 @@ pub(crate) fn filesystem(
     let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     let context = context.as_fd();
     rustix::mount::fsconfig_set_string(context, "source", source)?;
-    for option in options {
-        match option.split_once('=') {
-            Some((key, value)) => rustix::mount::fsconfig_set_string(context, key, value)?,
-            None => rustix::mount::fsconfig_set_flag(context, option)?,
-        }
-    }
+    configure(context, options)?;
     rustix::mount::fsconfig_create(context)?;
     let attributes = MountAttrFlags::from_bits_retain(attributes as u32);
     rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+fn configure(context: BorrowedFd<'_>, options: &[String]) -> rustix::io::Result<()> {
+    options.iter().try_for_each(|option| match option.split_once('=') {
+        Some((key, value)) => rustix::mount::fsconfig_set_string(context, key, value),
+        None => rustix::mount::fsconfig_set_flag(context, option),
+    })
 }
 
 /// Carries out every mount of the plan, in its order.
@@ -103,6 +106,10 @@ pub(super) fn mount_all(
             (MountKind::Filesystem { kind, source, options }, _) if kind == "tmpfs" => {
                 temporary(root, mount, source, options)?;
             }
+            (MountKind::Filesystem { kind, options, .. }, _) if kind == "overlay" => {
+                overlay(root, mount, options)?;
+            }
+            (MountKind::Again { options }, _) => again(root, mount, options)?,
             (MountKind::Filesystem { kind, source, options }, _) => {
                 let attributes = mount.own.set | mount.tree.set;
                 let (fresh, attributes) = match filesystem(kind, source, options, attributes) {
@@ -129,6 +136,66 @@ fn of_host(kind: &str) -> Option<&'static Path> {
         "mqueue" => Some(Path::new("/dev/mqueue")),
         _ => None,
     }
+}
+
+/// Its layers may be more than fit into one option.
+fn overlay(root: &RootDirectory, mount: &MountPlan, options: &[String]) -> Result<()> {
+    let failed = because(mount, "overlay");
+    let (fresh, attributes) = match Layered::of(options) {
+        Some(Layered { lower, upper, work, options }) => {
+            let layers = Layers { lower: &lower, upper, work, options: &options };
+            let detached = barge_sys::overlay::detached(&layers);
+            let detached = detached.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
+            (detached, Attributes::Change)
+        }
+        None => (filesystem("overlay", "overlay", options, mount.own.set | mount.tree.set), Attributes::Set),
+    };
+    let fresh = fresh.map_err(&failed)?;
+    let place = directory(root, mount, "overlay")?;
+    check_place(root, mount, &place, false)?;
+    attach_with(&fresh, &place, mount, attributes).map_err(&failed)
+}
+
+/// The options of an overlay, sorted.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Layered<'a> {
+    lower: Vec<&'a str>,
+    upper: Option<&'a Path>,
+    work: Option<&'a Path>,
+    options: Vec<&'a str>,
+}
+
+impl<'a> Layered<'a> {
+    /// `None` for what only the kernel's own reading of the list understands: escaped colons, layers of data alone.
+    fn of(options: &'a [String]) -> Option<Self> {
+        let mut sorted = Self::default();
+        for option in options {
+            match option.split_once('=') {
+                Some(("lowerdir", list)) if list.contains('\\') || list.contains("::") => return None,
+                Some(("lowerdir", list)) => sorted.lower = list.split(':').collect(),
+                Some(("upperdir", path)) => sorted.upper = Some(Path::new(path)),
+                Some(("workdir", path)) => sorted.work = Some(Path::new(path)),
+                _ => sorted.options.push(option),
+            }
+        }
+        (!sorted.lower.is_empty()).then_some(sorted)
+    }
+}
+
+/// Changes a mount that is there already, and its filesystem.
+fn again(root: &RootDirectory, mount: &MountPlan, options: &[String]) -> Result<()> {
+    let failed = because(mount, "remount");
+    let place = root.find(&mount.destination).map_err(&failed)?;
+    if !options.is_empty() {
+        let context =
+            rustix::mount::fspick(&place, "", FsPickFlags::FSPICK_EMPTY_PATH | FsPickFlags::FSPICK_CLOEXEC)
+                .map_err(&failed)?;
+        configure(context.as_fd(), options)
+            .and_then(|()| rustix::mount::fsconfig_reconfigure(context.as_fd()))
+            .map_err(&failed)?;
+    }
+    change_attributes(&place, mount, Attributes::Change).map_err(&failed)?;
+    propagate(&place, mount).map_err(&failed)
 }
 
 /// A tmpfs has the mode of the directory that it hides, and on request its contents.
@@ -189,11 +256,14 @@ pub(super) fn attach_with(
     change_attributes(tree, mount, attributes)?;
     attach(tree, place)?;
     // Only attached mounts take part in propagation.
-    for propagation in &mount.propagation {
+    propagate(tree, mount)
+}
+
+fn propagate(tree: &OwnedFd, mount: &MountPlan) -> rustix::io::Result<()> {
+    mount.propagation.iter().try_for_each(|propagation| {
         let reach = if propagation.recursive { Reach::Tree } else { Reach::Mount };
-        change(tree, reach, Change { propagation: propagation.kind, ..Change::default() })?;
-    }
-    Ok(())
+        change(tree, reach, Change { propagation: propagation.kind, ..Change::default() })
+    })
 }
 
 /// Gives a mount what the plan says of its attributes, unless it has that already.

@@ -152,9 +152,11 @@ fn place_root(root: &RootDirectory, place: &Path, host: Propagation) -> Result<(
     }
     rustix::mount::move_mount(root.fd(), "", CWD, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .map_err(failed)?;
-    // A bound directory may be shared with the host; pivot_root does not take that.
-    let private = Change { propagation: flag::PRIVATE, ..Change::default() };
-    set_attributes(root.fd().as_fd(), Reach::Mount, private)
+    // A bound directory may be shared with the host; pivot_root does not take that. As a slave it still gets to see what
+    // is mounted on the host below it.
+    let propagation = if host.kind == flag::SLAVE { flag::SLAVE } else { flag::PRIVATE };
+    let change = Change { propagation, ..Change::default() };
+    set_attributes(root.fd().as_fd(), Reach::Mount, change)
         .map_err(|error| Error::RootFs { path: "/".into(), source: error.into() })
 }
 

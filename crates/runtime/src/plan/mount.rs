@@ -48,6 +48,10 @@ pub(crate) enum MountKind {
         source: String,
         options: Vec<String>,
     },
+    /// No new mount: what is mounted there already is changed as the words say.
+    Again {
+        options: Vec<String>,
+    },
 }
 
 /// A word's effect on attributes.
@@ -66,17 +70,20 @@ impl MountPlan {
             words.take(option);
         }
         let kind = match (words.bind, mount.typ().as_deref()) {
+            (bind, _) if words.again => {
+                MountKind::Again { options: if bind.is_some() { Vec::new() } else { words.options() } }
+            }
             (Some(recursive), _) => bind(mount, recursive)?,
             (None, Some("bind")) => bind(mount, false)?,
             (None, Some("cgroup" | "cgroup2")) => MountKind::Cgroup,
             (None, Some(kind)) if !kind.is_empty() && kind != "none" => MountKind::Filesystem {
                 kind: kind.to_owned(),
                 source: mount.source().as_deref().map_or(kind, |s| s.to_str().unwrap_or(kind)).to_owned(),
-                options: words.shared.drain(..).chain(words.data.drain(..)).collect(),
+                options: words.options(),
             },
             _ => return Err(invalid("mounts", format!("{} has no type", destination.display()))),
         };
-        if matches!(kind, MountKind::Bind { .. }) && !words.data.is_empty() {
+        if !words.data.is_empty() && !matches!(kind, MountKind::Cgroup) {
             let unknown = words.data.join(",");
             return Err(invalid("mounts", format!("{}: unknown options {unknown}", destination.display())));
         }
@@ -161,6 +168,7 @@ fn clean(path: &Path) -> Result<PathBuf> {
 #[derive(Default)]
 struct Words {
     bind: Option<bool>,
+    again: bool,
     own: Change,
     tree: Change,
     propagation: Vec<Propagation>,
@@ -172,10 +180,16 @@ struct Words {
 }
 
 impl Words {
+    /// Those that are for the filesystem.
+    fn options(&mut self) -> Vec<String> {
+        self.shared.drain(..).chain(self.data.drain(..)).collect()
+    }
+
     fn take(&mut self, word: &str) {
         match word {
             "bind" => self.bind = Some(self.bind.unwrap_or(false)),
             "rbind" => self.bind = Some(true),
+            "remount" => self.again = true,
             "tmpcopyup" => self.copy_up = true,
             "idmap" => self.id_map = Some(self.id_map.unwrap_or(false)),
             "ridmap" => self.id_map = Some(true),
@@ -298,6 +312,16 @@ mod tests {
         let json = r#"{"destination":"/a","source":"/b","options":["bind","sync","rnostrictatime"]}"#;
         let bind = plan(json).unwrap();
         assert_eq!(bind.tree, Change { set: attr::RELATIME, clear: attr::ATIME, propagation: 0 });
+    }
+
+    #[test]
+    fn what_is_mounted_already_can_be_changed() {
+        let again = plan(r#"{"destination":"/a","options":["remount","nosuid","size=9","sync"]}"#).unwrap();
+        assert_eq!(again.kind, MountKind::Again { options: vec!["sync".into(), "size=9".into()] });
+        assert_eq!(again.own.set, attr::NOSUID);
+        let json = r#"{"destination":"/a","source":"/b","type":"none","options":["remount","bind","ro"]}"#;
+        assert_eq!(plan(json).unwrap().kind, MountKind::Again { options: Vec::new() });
+        assert!(plan(r#"{"destination":"/a","options":["remount","bind","size=9"]}"#).is_err());
     }
 
     #[test]

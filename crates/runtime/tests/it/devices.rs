@@ -1,5 +1,8 @@
 //! `/dev` and who may use which device.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+
 use serde_json::json;
 
 use crate::bundle::Bundle;
@@ -34,6 +37,39 @@ fn listed_devices_are_made_with_owner_and_mode() {
         bundle.run().good(),
         "character special file a:c8 660 7:8\ncharacter special file 1:3 666 0:0\n"
     );
+}
+
+#[test]
+fn every_type_of_node_can_be_listed_anywhere() {
+    let script = "stat -c '%F %t:%T %a %u:%g' /dev/zero /dev/loop /pipe /opt/raw; readlink /dev/ptmx";
+    let bundle = Bundle::shell(script).set(
+        "/linux/devices",
+        json!([
+            {"path": "/dev/zero", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640, "uid": 3, "gid": 4},
+            {"path": "/dev/loop", "type": "b", "major": 7, "minor": 0, "fileMode": 0o660},
+            {"path": "/pipe", "type": "p", "fileMode": 0o600, "uid": 9},
+            {"path": "/opt/raw", "type": "u", "major": 1, "minor": 8},
+            {"path": "/dev/ptmx", "type": "c", "major": 5, "minor": 2}
+        ]),
+    );
+    let text = "character special file 1:5 640 3:4\nblock special file 7:0 660 0:0\nfifo 0:0 600 9:0\n\
+                character special file 1:8 666 0:0\npts/ptmx\n";
+    assert_eq!(bundle.run().good(), text);
+}
+
+#[test]
+fn a_node_in_the_way_is_not_taken_for_the_device() {
+    let bundle = Bundle::shell("true")
+        .set("/linux/devices", json!([{"path": "/opt/d", "type": "c", "major": 1, "minor": 3}]));
+    fs::create_dir_all(bundle.rootfs().join("opt")).unwrap();
+    fs::write(bundle.rootfs().join("opt/d"), "").unwrap();
+    assert!(bundle.run().bad().contains("make device \"/opt/d\": file exists"));
+    let outside = bundle.directory.join("outside");
+    fs::create_dir_all(&outside).unwrap();
+    fs::remove_dir_all(bundle.rootfs().join("opt")).unwrap();
+    symlink(&outside, bundle.rootfs().join("opt")).unwrap();
+    bundle.run().good();
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "a link led out of the root");
 }
 
 #[test]

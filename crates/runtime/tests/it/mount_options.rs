@@ -163,3 +163,56 @@ fn a_bind_below_a_closed_directory_works_in_a_user_namespace() {
     assert_eq!(bundle.run().good(), "seen\n1\ndevice\n");
     assert_eq!(fs::metadata(&closed).unwrap().uid(), 0);
 }
+
+#[test]
+fn what_is_mounted_can_be_mounted_again_with_other_options() {
+    let script = "grep -E ' (/dev/shm|/data) ' /proc/self/mountinfo | cut -d ' ' -f 5,6; \
+                  dd if=/dev/zero of=/dev/shm/x bs=1024 count=200 2>/dev/null || echo full";
+    let bundle = Bundle::shell(script);
+    let source = bundle.directory.join("source");
+    fs::create_dir_all(&source).unwrap();
+    let bundle = bundle
+        .bind(&source, "/data", &[])
+        .mount(
+            json!({"destination": "/dev/shm", "type": "tmpfs", "options": ["remount", "exec", "size=64k"]}),
+        )
+        .mount(
+            json!({"destination": "/data", "type": "none", "options": ["remount", "bind", "ro", "nosuid"]}),
+        );
+    let text = bundle.run().good();
+    assert!(text.contains("/dev/shm rw,nosuid,nodev,relatime\n"), "{text}");
+    assert!(text.contains("/data ro,nosuid") && text.ends_with("full\n"), "{text}");
+    let missing = Bundle::shell("true").mount(json!({"destination": "/tmp", "options": ["remount", "ro"]}));
+    assert!(missing.run().bad().contains("invalid argument"), "nothing is mounted there");
+}
+
+/// More layers than fit into one option of fsconfig(2), which has 256 bytes.
+#[test]
+fn an_overlay_takes_many_layers_and_its_own_options() {
+    let bundle =
+        Bundle::shell("cat /data/0 /data/9; touch /data/made; grep -c redirect_dir=on /proc/self/mountinfo");
+    let base = bundle.directory.join("layers-of-one-overlay-with-a-name-that-is-long");
+    let lower: Vec<String> = (0..10)
+        .map(|number| {
+            let layer = base.join(number.to_string());
+            fs::create_dir_all(&layer).unwrap();
+            fs::write(layer.join(number.to_string()), format!("layer {number}\n")).unwrap();
+            layer.display().to_string()
+        })
+        .collect();
+    for name in ["upper", "work"] {
+        fs::create_dir_all(base.join(name)).unwrap();
+    }
+    let options = json!([
+        format!("lowerdir={}", lower.join(":")),
+        format!("upperdir={}", base.join("upper").display()),
+        format!("workdir={}", base.join("work").display()),
+        "redirect_dir=on",
+        "metacopy=on",
+        "nodev"
+    ]);
+    let bundle = bundle
+        .mount(json!({"destination": "/data", "type": "overlay", "source": "overlay", "options": options}));
+    assert_eq!(bundle.run().good(), "layer 0\nlayer 9\n1\n");
+    assert!(base.join("upper/made").exists());
+}

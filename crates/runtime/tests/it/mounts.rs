@@ -205,3 +205,46 @@ fn a_relative_read_only_path_starts_at_the_root() {
         Bundle::shell("touch /tmp/new").set("/linux/readonlyPaths", serde_json::json!(["tmp", "nowhere"]));
     assert!(bundle.run().bad().contains("Read-only"));
 }
+
+/// Where the directory of the root is shared on the host, in a mount namespace of this test's own.
+fn run_where_shared(bundle: &Bundle, meanwhile: &str) -> String {
+    bundle.write();
+    let directory = bundle.directory.display();
+    let run = format!(
+        "mount --bind {directory} {directory} && mount --make-shared {directory} && \
+         ({} --root {directory}/state run -b {directory} {} & pid=$!; {meanwhile} wait $pid)",
+        crate::bundle::program().display(),
+        bundle.id
+    );
+    let output = Command::new("unshare").args(["-m", "--propagation", "private", "sh", "-c", &run]).output();
+    crate::bundle::Outcome::of(output.unwrap()).good()
+}
+
+#[test]
+fn the_root_is_propagated_as_asked() {
+    for (wanted, tag) in [
+        ("private", "-"),
+        ("rprivate", "-"),
+        ("slave", "master:"),
+        ("rslave", "master:"),
+        ("shared", "shared:"),
+        ("unbindable", "unbindable"),
+    ] {
+        let script = "grep '/rootfs / ' /proc/self/mountinfo | cut -d ' ' -f 7";
+        let bundle = Bundle::shell(script).set("/linux/rootfsPropagation", json!(wanted));
+        let text = run_where_shared(&bundle, "");
+        assert!(text.starts_with(tag), "{wanted}: {text}");
+    }
+}
+
+#[test]
+fn a_mount_of_the_host_below_the_root_reaches_a_slave() {
+    let script = "echo x > /ready; while [ ! -e /home/mark ]; do sleep 0.05; done; echo seen";
+    let bundle = Bundle::shell(script).set("/linux/rootfsPropagation", json!("rslave"));
+    let root = bundle.rootfs();
+    let root = root.display();
+    let mount = format!(
+        "while [ ! -e {root}/ready ]; do kill -0 $pid || exit 1; sleep 0.05; done; mount -t tmpfs tmpfs {root}/home; touch {root}/home/mark;"
+    );
+    assert_eq!(run_where_shared(&bundle, &mount), "seen\n");
+}
