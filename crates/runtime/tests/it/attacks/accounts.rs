@@ -1,8 +1,9 @@
 //! Who a process is: hostile account files, rights and groups of the caller, his keys and his terminal.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -99,8 +100,22 @@ fn account_files_are_files_of_the_container() {
 
 /// CVE-2022-29162 and CVE-2022-24769: nothing is inheritable unless that is asked for, whatever the caller has. And
 /// the caller's groups are not the container's.
+/// Whether the host has no such program, which is said. The guest's userland is busybox alone.
+fn lacks(program: &str, probe: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    let lacks =
+        !command.args(probe).stdin(Stdio::null()).output().is_ok_and(|output| output.status.success());
+    if lacks {
+        let _ = writeln!(std::io::stderr(), "skipped: needs {program} of util-linux");
+    }
+    lacks
+}
+
 #[test]
 fn the_callers_groups_and_inheritable_capabilities_stay_outside() {
+    if lacks("setpriv", &["--groups", "0", "--inh-caps", "-all", "true"]) {
+        return;
+    }
     let show = "id -G; grep CapInh /proc/self/status; grep CapAmb /proc/self/status";
     let expected = "0\nCapInh:\t0000000000000000\nCapAmb:\t0000000000000000\n";
     let caller = ["setpriv", "--groups", "4,27,100", "--inh-caps", "+chown,+net_raw"];
@@ -165,6 +180,9 @@ fn the_callers_keys_are_not_in_the_container() {
 /// Only a process whose own terminal it is may put words into it (`TIOCSTI`).
 #[test]
 fn the_callers_terminal_is_not_the_containers() {
+    if lacks("script", &["-qec", "true", "/dev/null"]) {
+        return;
+    }
     let probe = "echo terminal $(cut -d' ' -f7 /proc/self/stat); [ -t 0 ] && echo has one as a stream; \
                  (echo x > /dev/tty) 2>&1; busybox setsid -c sh -c 'echo stolen > /dev/tty' 2>&1; echo end";
     let bundle = Bundle::shell(probe);
