@@ -204,6 +204,7 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
         joins.retain(|(kind, _)| *kind != kind::NET);
         joins.push((kind::NET, netns));
     }
+    let mounts = joins.iter().position(|(kind, _)| *kind == kind::MOUNT).map(|at| joins.remove(at).1);
     let user = joins.iter().find(|(kind, _)| *kind == kind::USER).map(|(_, fd)| fd);
     let sources = userns::open_sources(&plan, user)?;
     let (ours, theirs) = Channel::pair()?;
@@ -226,6 +227,7 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
                 filter: filter.as_ref(),
                 mapped: within,
                 joins,
+                mounts,
                 sources,
                 stdio: inputs.stdio,
                 channel: theirs,

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use barge_oci::runtime_spec::Linux;
 use barge_sys::namespace::{self, kind};
 use barge_sys::process::{CloneArgs, Cloned, clone3, kill_held};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::CpuSet;
@@ -18,6 +19,7 @@ use crate::cgroup::{Cgroup, Entry};
 use crate::channel::{Channel, Report};
 use crate::create::{self, Born};
 use crate::error::{Cause, Error, Result};
+use crate::init::apart::change_root;
 use crate::init::{self, Ending, Gate};
 use crate::labels;
 use crate::plan::namespaces::Namespaces;
@@ -54,6 +56,8 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     let (ours, theirs) = Channel::pair()?;
     let stay = plan.affinity.initial.as_deref().map(Stay::begin).transpose()?;
     let user = UserNamespace::of(&namespaces, request.init_pid, init)?;
+    let apart = namespaces.borrows_mounts();
+    let root = apart.then(|| of_init(request.init_pid, "root", init)).transpose()?;
     let separate_pid = namespaces.separate(kind::PID);
     let cloned = match user {
         UserNamespace::First => through_user(init, separate_pid, &entry, plan.oom_score)?,
@@ -76,8 +80,15 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
         Cloned::Child => {
             drop(ours);
             let preserved = request.preserved;
-            let joiner =
-                Joiner { plan: &plan, namespaces: &namespaces, user, init, entry: &entry, preserved };
+            let joiner = Joiner {
+                plan: &plan,
+                namespaces: &namespaces,
+                user,
+                root: root.as_ref(),
+                init,
+                entry: &entry,
+                preserved,
+            };
             let work = || joiner.join_container(request.stdio, filter.as_ref(), &theirs);
             init::run(&theirs, work)
         }
@@ -113,19 +124,26 @@ impl UserNamespace {
         if !namespaces.separate(kind::USER) {
             return Ok(Self::Same);
         }
-        let path = std::path::PathBuf::from(format!("/proc/{init}/ns/user"));
-        let user = std::fs::File::open(&path).map_err(|error| Error::NamespaceOpen {
-            kind: "user".into(),
-            path,
-            source: error.into(),
-        })?;
-        // What was opened is this process's only if it still has its number.
-        kill_held(held, 0).map_err(|error| gone(init, error.into()))?;
-        if userns::is_own(&user.into()) {
+        let user = of_init(init, "ns/user", held)?;
+        if userns::is_own(&user) {
             return Ok(Self::Same);
         }
         Ok(if rustix::process::geteuid().is_root() { Self::Joined } else { Self::First })
     }
+}
+
+/// What a link in the directory of init in `/proc` leads to.
+fn of_init(pid: i32, name: &str, held: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let path = std::path::PathBuf::from(format!("/proc/{pid}/{name}"));
+    let opened = rustix::fs::open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let opened = opened.map_err(|errno| Error::NamespaceOpen {
+        kind: "container".into(),
+        path,
+        source: errno.into(),
+    })?;
+    // What was opened is this process's only if it still has its number.
+    kill_held(held, 0).map_err(|error| gone(pid, error.into()))?;
+    Ok(opened)
 }
 
 fn answer(pid: i32, asked: &Report) -> Result<Option<String>> {
@@ -249,6 +267,8 @@ struct Joiner<'a> {
     plan: &'a ProcessPlan,
     namespaces: &'a Namespaces,
     user: UserNamespace,
+    /// Init's root directory, where its mount namespace does not tell.
+    root: Option<&'a OwnedFd>,
     init: BorrowedFd<'a>,
     entry: &'a Entry,
     preserved: u16,
@@ -277,13 +297,16 @@ impl Joiner<'_> {
             kinds.iter().filter(|kind| self.namespaces.separate(**kind)).fold(0, |all, kind| all | kind)
         };
         let joined = match self.user {
-            UserNamespace::Same => always | own(&[kind::TIME]),
+            UserNamespace::Same => (always & !kind::MOUNT) | own(&[kind::TIME, kind::MOUNT]),
             UserNamespace::Joined => always | kind::USER | own(&[kind::TIME]),
             UserNamespace::First => {
                 own(&[kind::MOUNT, kind::CGROUP, kind::UTS, kind::IPC, kind::NET, kind::TIME])
             }
         };
         join(self.init, joined)?;
+        if let Some(root) = self.root {
+            change_root(root)?;
+        }
         if self.user != UserNamespace::Same {
             init::become_mapped_root()?;
         }

@@ -13,6 +13,7 @@
 //! -> find the program -> Ready -> wait -> become it
 //! ```
 
+pub(crate) mod apart;
 pub(crate) mod cgroups;
 mod copy_up;
 mod devices;
@@ -62,6 +63,8 @@ pub(crate) struct Init<'a> {
     pub(crate) mapped: bool,
     /// Namespaces to join, by descriptor.
     pub(crate) joins: Vec<(u64, OwnedFd)>,
+    /// The mount namespace to join at last.
+    pub(crate) mounts: Option<OwnedFd>,
     /// Sources of binds that the parent has opened, in the places of their mounts; init opens the others.
     pub(crate) sources: Vec<Option<OwnedFd>>,
     pub(crate) stdio: Stdio,
@@ -310,15 +313,12 @@ impl Init<'_> {
         self.name_host()?;
         set_sysctls(&self.plan.sysctls)?;
         through_proc(&self.plan.process)?;
-        let view = CgroupView {
-            layout: self.layout,
-            path: &self.plan.cgroup,
-            private: self.plan.namespaces.separate(kind::CGROUP),
-        };
-        let sources = std::mem::take(&mut self.sources);
-        rootfs::build(self.plan, self.root, sources, &view, || self.hooks())?;
+        let apart = self.build_root()?;
         let process = &self.plan.process;
         streams::connect(self.stdio, process.terminal_size, Console::Mount, &self.channel)?;
+        if let (Some(apart), Some(namespace)) = (&apart, &self.mounts) {
+            apart.join(namespace)?;
+        }
         let ending = Ending {
             plan: process,
             filter: self.filter,
@@ -328,6 +328,22 @@ impl Init<'_> {
             preserved: self.preserved,
         };
         finish(&ending, warnings)
+    }
+
+    /// Moves into the root filesystem. What comes back holds one that is no part of a mount namespace.
+    fn build_root(&mut self) -> Result<Option<apart::Apart>> {
+        let namespaces = &self.plan.namespaces;
+        let view = CgroupView {
+            layout: self.layout,
+            path: &self.plan.cgroup,
+            private: namespaces.separate(kind::CGROUP),
+            apart: namespaces.borrows_mounts(),
+        };
+        let sources = std::mem::take(&mut self.sources);
+        if view.apart {
+            return apart::build(self.plan, self.root, sources, &view, || self.hooks()).map(Some);
+        }
+        rootfs::build(self.plan, self.root, sources, &view, || self.hooks()).map(|()| None)
     }
 
     /// The hooks of `create`: the parent's, then its own. The working directory is the new root.

@@ -148,10 +148,10 @@ fn of_maps(ids: &IdMaps) -> Result<OwnedFd> {
 }
 
 /// The sources of binds that the container's init could not open by itself, one for each mount of the plan: of
-/// id-mapped ones, which need rights over the host's filesystems, and of all when init is only root of its own user
-/// namespace, to whom the host's directories may be closed.
+/// id-mapped ones, which need rights over the host's filesystems, of all when init is only root of its own user
+/// namespace, to whom the host's directories may be closed, and of all that must not be mounted upon as they are.
 pub(crate) fn open_sources(plan: &Plan, joined: Option<&OwnedFd>) -> Result<Vec<Option<OwnedFd>>> {
-    let foreign = plan.namespaces.separate(kind::USER);
+    let foreign = plan.namespaces.separate(kind::USER) || plan.namespaces.borrows_mounts();
     if !foreign && plan.mounts.iter().all(|mount| mount.id_map.is_none()) {
         return Ok(Vec::new());
     }

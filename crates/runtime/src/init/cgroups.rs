@@ -31,6 +31,9 @@ pub(super) struct CgroupView<'a> {
     pub(super) path: &'a Path,
     /// Whether it is in a cgroup namespace whose root is that path.
     pub(super) private: bool,
+    /// Whether the root is attached nowhere (see [`super::apart`]): what is in it can't be changed any more, but
+    /// everything can be mounted beforehand.
+    pub(super) apart: bool,
 }
 
 impl CgroupView<'_> {
@@ -70,7 +73,9 @@ impl CgroupView<'_> {
     ) -> rustix::io::Result<()> {
         let writable = mount.own.set & !barge_sys::mount::attr::RDONLY;
         let directory = filesystem("tmpfs", "cgroup", &["mode=755".into()], writable)?;
-        attach_with(&directory, place, mount, Attributes::Set)?;
+        if !self.apart {
+            attach_with(&directory, place, mount, Attributes::Set)?;
+        }
         for hierarchy in hierarchies {
             let Some(name) = hierarchy.mount.file_name() else { continue };
             let (tree, attributes) = match self.hierarchy(hierarchy, mount) {
@@ -93,7 +98,8 @@ impl CgroupView<'_> {
         // It was writable so far to make the places in it.
         let change = barge_sys::mount::Change { set: mount.own.set, ..Default::default() };
         barge_sys::mount::set_attributes(directory.as_fd(), barge_sys::mount::Reach::Mount, change)
-            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        if self.apart { attach_with(&directory, place, mount, Attributes::Set) } else { Ok(()) }
     }
 
     fn hierarchy(

@@ -254,9 +254,14 @@ pub(super) fn attach_with(
     attributes: Attributes,
 ) -> rustix::io::Result<()> {
     change_attributes(tree, mount, attributes)?;
+    // In a tree that is attached nowhere (see [`super::apart`]) only what is still apart from it can be changed.
+    propagate(tree, mount)?;
     attach(tree, place)?;
-    // Only attached mounts take part in propagation.
-    propagate(tree, mount)
+    // A shared place has shared what was attached to it.
+    match propagate(tree, mount) {
+        Err(Errno::INVAL) => Ok(()),
+        result => result,
+    }
 }
 
 fn propagate(tree: &OwnedFd, mount: &MountPlan) -> rustix::io::Result<()> {

@@ -51,13 +51,7 @@ pub(super) fn build(
     let root = RootDirectory::new(root);
     let watched = plan.hooks.as_ref().is_some_and(HooksPlan::during_create);
     place_root(&root, place(plan, watched), plan.root.propagation)?;
-    mount_all(&root, &plan.mounts, sources, cgroups)?;
-    if needs_devices(plan) {
-        devices::fill(&root, &plan.devices)?;
-    }
-    make_working_directory(&root, &plan.process.directory)?;
-    masks::protect(&root, &plan.read_only)?;
-    masks::mask(&root, &plan.masked)?;
+    fill(plan, &root, sources, cgroups)?;
     if watched {
         rustix::process::fchdir(root.fd()).map_err(|errno| Error::PivotRoot { source: errno.into() })?;
         hooks()?;
@@ -68,6 +62,22 @@ pub(super) fn build(
         ramdisk::enter(&root)?;
     }
     finish_root(plan)
+}
+
+/// Mounts all that belongs into the root, and protects it.
+pub(super) fn fill(
+    plan: &Plan,
+    root: &RootDirectory,
+    sources: Sources,
+    cgroups: &CgroupView<'_>,
+) -> Result<()> {
+    mount_all(root, &plan.mounts, sources, cgroups)?;
+    if needs_devices(plan) {
+        devices::fill(root, &plan.devices)?;
+    }
+    make_working_directory(root, &plan.process.directory)?;
+    masks::protect(root, &plan.read_only)?;
+    masks::mask(root, &plan.masked)
 }
 
 /// What holds until the root is in place. An unbindable root could not be cloned; it becomes so at the end.
@@ -104,7 +114,7 @@ pub(crate) fn mount_early(source: &RootSource) -> Result<Option<OwnedFd>> {
     }
 }
 
-fn mount_root(source: &RootSource) -> Result<OwnedFd> {
+pub(super) fn mount_root(source: &RootSource) -> Result<OwnedFd> {
     match source {
         RootSource::Directory(path) => {
             clone_path(path, true).map_err(|errno| Error::RootFs { path: path.clone(), source: errno.into() })

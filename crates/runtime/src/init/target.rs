@@ -106,6 +106,12 @@ impl RootDirectory {
     }
 }
 
+impl From<RootDirectory> for OwnedFd {
+    fn from(root: RootDirectory) -> Self {
+        root.0
+    }
+}
+
 /// What to make where nothing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Missing {

@@ -33,11 +33,18 @@ impl Namespaces {
                 None => out.new |= kind,
             }
         }
-        if out.new & kind::MOUNT == 0 {
-            return Err(invalid("linux.namespaces", "a container needs a mount namespace of its own"));
+        // Its root would have no right to mount anything.
+        if out.borrows_mounts() && out.separate(kind::USER) {
+            let reason = "a container with a user namespace needs a mount namespace of its own";
+            return Err(invalid("linux.namespaces", reason));
         }
         out.offsets = offsets(linux, out.new & kind::TIME != 0)?;
         Ok(out)
+    }
+
+    /// Whether the container is in a mount namespace of somebody else.
+    pub(crate) fn borrows_mounts(&self) -> bool {
+        self.new & kind::MOUNT == 0
     }
 
     /// Whether the container has a namespace of this kind that is not the host's.
@@ -103,7 +110,10 @@ mod tests {
             (r#"[{"type":"mount"},{"type":"ipc","path":""}]"#, Some((kind::MOUNT | kind::IPC, 0))),
             (r#"[{"type":"mount"},{"type":"mount"}]"#, None),
             (r#"[{"type":"mount"},{"type":"user","path":"/proc/9/ns/user"}]"#, Some((kind::MOUNT, 1))),
-            (r#"[{"type":"pid"}]"#, None),
+            (r#"[{"type":"pid"}]"#, Some((kind::PID, 0))),
+            (r#"[{"type":"mount","path":"/proc/9/ns/mnt"}]"#, Some((0, 1))),
+            (r#"[{"type":"user"}]"#, None),
+            (r#"[{"type":"mount","path":"/a"},{"type":"user","path":"/b"}]"#, None),
         ];
         for (json, expected) in cases {
             let linux: Linux = serde_json::from_str(&format!(r#"{{"namespaces":{json}}}"#)).unwrap();

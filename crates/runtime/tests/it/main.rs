@@ -17,6 +17,7 @@ mod hooks;
 mod identity;
 mod lifecycle;
 mod limits;
+mod mount_namespaces;
 mod mount_options;
 mod mounts;
 mod namespaces;
