@@ -16,6 +16,7 @@ mod layout;
 mod oom;
 #[cfg(any(test, fuzzing))]
 mod rehearsal;
+mod report;
 pub(crate) mod rootless;
 mod settings;
 pub mod stats;

@@ -1,18 +1,17 @@
 //! `events`: what a container uses, again and again, and each want of memory, one JSON object a line.
 //!
-//! Names and nesting are runc's. What this runtime does not read (network, block devices one by one) is left empty.
+//! What is in a reading is decided by `cgroup/report.rs`.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::flags::{CONTAINER, Flag, Given, Syntax};
 use super::state::{Container, Status};
 use super::{Globals, Verb, print};
-use crate::cgroup::Stats;
 use crate::error::{Error, Result};
 
 pub(super) const VERB: Verb = Verb::new(
@@ -51,7 +50,7 @@ fn events(globals: &Globals, given: &Given) -> Result<u8> {
 }
 
 fn reading(container: &Container) -> Result<String> {
-    let data = document(&container.cgroup()?.stats());
+    let data = container.cgroup()?.report();
     Ok(json!({"type": "stats", "id": container.document.id, "data": data}).to_string())
 }
 
@@ -89,34 +88,6 @@ fn follow(container: &Container, interval: Duration) -> Result<u8> {
         }
     }
     Ok(0)
-}
-
-fn document(stats: &Stats) -> Value {
-    json!({
-        "cpu": {
-            "usage": {"total": stats.cpu_total, "kernel": stats.cpu_system, "user": stats.cpu_user},
-            "throttling": {
-                "periods": stats.periods,
-                "throttledPeriods": stats.throttled_periods,
-                "throttledTime": stats.throttled_time
-            }
-        },
-        "cpuset": {},
-        "memory": {
-            "usage": {
-                "limit": stats.memory_limit,
-                "usage": stats.memory_usage,
-                "max": stats.memory_peak,
-                "failcnt": stats.memory_failures
-            },
-            "raw": {"inactive_file": stats.memory_inactive_file}
-        },
-        "pids": {"current": stats.pids, "limit": stats.pids_limit},
-        "blkio": {},
-        "hugetlb": {},
-        "intel_rdt": {},
-        "network_interfaces": null
-    })
 }
 
 /// A duration as Go writes it: numbers with units, one after the other.

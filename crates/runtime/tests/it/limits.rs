@@ -114,6 +114,19 @@ fn events_tell_the_use_and_the_want_of_memory() {
     assert_eq!((&once["type"], &once["id"]), (&json!("stats"), &json!(bundle.id)));
     assert_eq!(once["data"]["memory"]["usage"]["limit"], 16777216);
     assert!(once["data"]["pids"]["current"].as_u64().unwrap() >= 1, "{once}");
+    // What runc says on every host, and that it is not nothing.
+    for pointer in [
+        "/cpu/usage/total",
+        "/memory/usage/usage",
+        "/memory/raw/inactive_file",
+        "/cpu/usage/kernel",
+        "/cpu/usage/user",
+    ] {
+        assert!(once["data"].pointer(pointer).is_some_and(Value::is_u64), "{pointer}: {once}");
+    }
+    for pointer in ["/cpuset/cpu_exclusive", "/blkio", "/hugetlb", "/intel_rdt", "/network_interfaces"] {
+        assert!(once["data"].pointer(pointer).is_some(), "{pointer}: {once}");
+    }
     let mut command = bundle.runtime(&["events", "--interval", "50ms", &bundle.id]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
