@@ -21,6 +21,7 @@ pub(crate) mod rootless;
 mod settings;
 pub mod stats;
 mod systemd;
+mod tree;
 mod v1;
 mod v2;
 
@@ -68,6 +69,13 @@ enum Places {
     Legacy(Vec<v1::Place>),
     /// The one directory of version 2.
     Unified(PathBuf),
+}
+
+/// Whether a directory is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    New,
+    Before,
 }
 
 /// How a new process gets into a cgroup.
@@ -118,9 +126,18 @@ impl Cgroup {
         let cgroup = Self::locate(layout, path)?;
         cgroup.furnish(resources).inspect_err(|_| {
             // The first failure is what the caller wants to hear of.
-            let _ = cgroup.remove();
+            cgroup.abandon();
         })?;
         Ok(cgroup)
+    }
+
+    /// Removes what was made for nothing. A group that somebody else has groups or processes in stays as it is.
+    fn abandon(&self) {
+        let directories = match &self.places {
+            Places::Legacy(places) => places.iter().map(|place| place.directory.as_path()).collect(),
+            Places::Unified(directory) => vec![directory.as_path()],
+        };
+        directories.into_iter().for_each(|directory| drop(fs::remove_dir(directory)));
     }
 
     /// Has systemd make the cgroup of a specification. It lasts as long as a process is in it: at first that is the
@@ -132,13 +149,32 @@ impl Cgroup {
     /// Makes the directories that are not there and sets the limits.
     fn furnish(&self, resources: Option<&LinuxResources>) -> Result<()> {
         let made = match &self.places {
-            Places::Legacy(places) => places.iter().try_for_each(v1::Place::make),
-            Places::Unified(directory) => v2::make(&self.path, directory),
+            Places::Legacy(places) => places.iter().try_for_each(|place| {
+                let made = place.make()?;
+                self.check_made(&place.directory, made)
+            }),
+            Places::Unified(directory) => {
+                v2::make(&self.path, directory).and_then(|made| self.check_made(directory, made))
+            }
         };
         made.and_then(|()| match resources {
             Some(resources) => self.limit(resources),
             None => Ok(()),
         })
+    }
+
+    /// Whoever is in a group that was there before would be limited, stopped and killed with the container.
+    fn check_made(&self, directory: &Path, made: Made) -> Result<()> {
+        // The scope that systemd has just made has the placeholder in it.
+        if made == Made::New || self.scope.is_some() {
+            return Ok(());
+        }
+        match tree::processes(directory)?.len() {
+            0 => Ok(()),
+            count => Err(Error::CgroupUnsupported {
+                reason: format!("container's cgroup is not empty: {count} process(es) found"),
+            }),
+        }
     }
 
     fn locate(layout: &Layout, path: &Path) -> Result<Self> {
@@ -260,9 +296,7 @@ impl Cgroup {
 
     /// Every process in it and below it, as the caller sees them.
     pub fn procs(&self) -> Result<Vec<i32>> {
-        let mut pids = Vec::new();
-        collect_processes(self.directory()?, &mut pids)?;
-        Ok(pids)
+        tree::processes(self.directory()?)
     }
 
     /// Sends a signal to every process in it and below it; none escapes by forking.
@@ -274,12 +308,28 @@ impl Cgroup {
             return Ok(());
         }
         // Stopped processes can't fork; a signal reaches them when they are let go.
-        let frozen = self.freeze().is_ok();
+        let paused = self.is_frozen();
+        let frozen = paused || self.freeze().is_ok();
         let sent = self.procs().and_then(|pids| pids.into_iter().try_for_each(|pid| send(pid, signal)));
-        if frozen {
+        // A paused container stays so, unless it is to die.
+        if frozen && (!paused || signal == Signal::KILL.as_raw()) {
             self.thaw()?;
         }
         sent
+    }
+
+    /// Kills every process in it and below it, and waits until none is left.
+    pub(crate) fn end(&self) -> Result<()> {
+        for attempt in 0..1000_u64 {
+            if self.procs()?.is_empty() {
+                return Ok(());
+            }
+            if attempt.is_multiple_of(100) {
+                self.signal_all(Signal::KILL.as_raw())?;
+            }
+            std::thread::sleep(Duration::from_millis(attempt.min(10)));
+        }
+        Err(failed(self.directory()?, "wait for the end of all in", rustix::io::Errno::TIMEDOUT.into()))
     }
 
     /// Stops every process in it; returns when all stand still.
@@ -336,9 +386,9 @@ impl Cgroup {
         let unit = self.scope.as_ref().map_or(Ok(()), systemd::remove);
         let directories = match &self.places {
             Places::Legacy(places) => {
-                places.iter().map(|p| remove_tree(&p.directory)).fold(Ok(()), Result::and)
+                places.iter().map(|p| tree::remove(&p.directory)).fold(Ok(()), Result::and)
             }
-            Places::Unified(directory) => remove_tree(directory),
+            Places::Unified(directory) => tree::remove(directory),
         };
         unit.and(directories)
     }
@@ -375,45 +425,15 @@ fn send(pid: i32, signal: i32) -> Result<()> {
     }
 }
 
-fn collect_processes(directory: &Path, pids: &mut Vec<i32>) -> Result<()> {
-    let file = directory.join("cgroup.procs");
-    let text = match fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(&file, "read", error)),
-    };
-    pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
-    children(directory).iter().try_for_each(|child| collect_processes(child, pids))
-}
-
-fn children(directory: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    entries
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path())
-        .collect()
-}
-
-/// Removes a directory of a hierarchy and those below it. A process that has just been reaped may count for a
-/// moment longer, hence the few patient tries.
-fn remove_tree(directory: &Path) -> Result<()> {
-    let mut pause = Duration::from_micros(200);
-    loop {
-        match fs::remove_dir(directory) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) if pause > Duration::from_millis(100) => {
-                return Err(failed(directory, "remove", error));
-            }
-            Err(_) => {}
+fn make_directory(directory: &Path) -> Result<Made> {
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(directory).map(|()| Made::New)
         }
-        for child in children(directory) {
-            remove_tree(&child)?;
-        }
-        std::thread::sleep(pause);
-        pause *= 2;
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Made::Before),
+        result => result.map(|()| Made::New),
     }
+    .map_err(|error| failed(directory, "create", error))
 }
 
 fn failed(path: &Path, operation: &str, source: io::Error) -> Error {

@@ -32,7 +32,7 @@ impl Cgroup {
                 Places::Legacy(places.iter().filter(|place| has_made(place)).cloned().collect())
             }
             Places::Unified(directory) => match v2::make(&cgroup.path, directory) {
-                Ok(()) => cgroup.places.clone(),
+                Ok(_) => cgroup.places.clone(),
                 Err(error) if is_expected(&error) => Places::Legacy(Vec::new()),
                 Err(error) => return Err(error),
             },
@@ -67,6 +67,6 @@ impl Cgroup {
 
 /// Whether the place is there and lets processes in. What was made for nothing is removed.
 fn has_made(place: &v1::Place) -> bool {
-    let made = place.make().and_then(|()| place.tasks());
+    let made = place.make().and_then(|_| place.tasks());
     made.inspect_err(|_| drop(std::fs::remove_dir(&place.directory))).is_ok()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::device_rules::Rule;
 use super::layout::Hierarchy;
 use super::settings::Setting;
-use super::{failed, unsupported, write_setting, write_value};
+use super::{Made, failed, make_directory, unsupported, write_setting, write_value};
 use crate::error::{Error, Result};
 
 /// A container's directory in one hierarchy.
@@ -38,15 +38,13 @@ impl Place {
         self.controllers.iter().any(|name| name == controller)
     }
 
-    /// Makes the directory. An existing one is taken as it is: `--cgroup-parent` may be shared.
-    pub(super) fn make(&self) -> Result<()> {
-        match fs::create_dir(&self.directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(&self.directory),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            result => result,
+    /// Makes the directory, or takes the one that is there.
+    pub(super) fn make(&self) -> Result<Made> {
+        let made = make_directory(&self.directory)?;
+        if self.has("cpuset") {
+            inherit_cpuset(&self.mount, &self.directory)?;
         }
-        .map_err(|error| failed(&self.directory, "create", error))?;
-        if self.has("cpuset") { inherit_cpuset(&self.mount, &self.directory) } else { Ok(()) }
+        Ok(made)
     }
 
     /// The file into which a thread writes 0 to enter.

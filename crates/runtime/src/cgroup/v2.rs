@@ -11,25 +11,20 @@ use rustix::fs::{Mode, OFlags};
 
 use super::device_rules::Rule;
 use super::settings::Setting;
-use super::{device_program, failed, write_setting, write_value};
+use super::{Made, device_program, failed, make_directory, write_setting, write_value};
 use crate::error::Result;
 
 /// Makes the directory and hands down every controller from the root of the hierarchy to it.
 ///
 /// A controller that can't be handed down (somebody else's processes sit on the way, a threaded parent) is left out:
 /// a limit that needs it fails later, by name.
-pub(super) fn make(path: &Path, directory: &Path) -> Result<()> {
-    match fs::create_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(directory),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        result => result,
-    }
-    .map_err(|error| failed(directory, "create", error))?;
+pub(super) fn make(path: &Path, directory: &Path) -> Result<Made> {
+    let made = make_directory(directory)?;
     let depth = path.components().count().saturating_sub(1);
     let mut ancestors: Vec<&Path> = directory.ancestors().skip(1).take(depth).collect();
     ancestors.reverse();
     ancestors.into_iter().for_each(delegate);
-    Ok(())
+    Ok(made)
 }
 
 fn delegate(directory: &Path) {

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use barge_oci::runtime_spec::Spec;
+use barge_oci::runtime_spec::{LinuxNamespace, LinuxNamespaceType, Spec};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 use serde::{Deserialize, Serialize};
@@ -248,7 +248,12 @@ impl Container {
     /// Removes the cgroup, then the state. Both are tried; the first failure is returned. When nothing of it is left,
     /// its poststop hooks run.
     pub(super) fn remove(&self) -> Result<()> {
-        let cgroup = self.cgroup().and_then(|cgroup| cgroup.remove());
+        let cgroup = self.cgroup().and_then(|cgroup| {
+            if self.outlived() {
+                cgroup.end()?;
+            }
+            cgroup.remove()
+        });
         let linux = self.document.spec.linux().as_ref();
         let rdt = linux.map_or(Ok(None), |linux| RdtPlan::of(linux, &self.document.id));
         let rdt = rdt.and_then(|rdt| rdt.map_or(Ok(()), |rdt| rdt.remove()));
@@ -262,6 +267,16 @@ impl Container {
             hooks.poststop().iter().for_each(|failure| super::warn(failure));
         }
         Ok(())
+    }
+
+    /// Whether its processes may go on when the first one has ended: no pid namespace ends with that.
+    fn outlived(&self) -> bool {
+        let linux = self.document.spec.linux().as_ref();
+        let namespaces = linux.and_then(|linux| linux.namespaces().as_ref());
+        let own = |namespace: &LinuxNamespace| {
+            namespace.typ() == LinuxNamespaceType::Pid && namespace.path().is_none()
+        };
+        !namespaces.is_some_and(|list| list.iter().any(own))
     }
 
     /// Its hooks, as they were when it was created.

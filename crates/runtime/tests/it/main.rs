@@ -12,6 +12,7 @@ mod command_line;
 mod devices;
 mod errors;
 mod exec;
+mod groups;
 mod hardship;
 mod hooks;
 mod identity;
