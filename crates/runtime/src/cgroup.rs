@@ -12,8 +12,10 @@
 mod delegation;
 mod device_program;
 mod device_rules;
+mod ignored;
 mod layout;
 mod oom;
+mod order;
 #[cfg(any(test, fuzzing))]
 mod rehearsal;
 mod report;
@@ -255,7 +257,13 @@ impl Cgroup {
     /// Changes the limits that `resources` names and leaves the others. Device rules are not limits and stay.
     pub fn update(&self, resources: &LinuxResources) -> Result<()> {
         match &self.scope {
-            Some(scope) => self.apply(&systemd::update(scope, resources, &self.places)?),
+            Some(scope) => {
+                // Systemd would set what is refused here.
+                if let (Places::Unified(directory), Some(memory)) = (&self.places, resources.memory()) {
+                    v2::check_use(directory, memory)?;
+                }
+                self.apply(&systemd::update(scope, resources, &self.places)?)
+            }
             None => self.apply(resources),
         }
     }
@@ -268,7 +276,10 @@ impl Cgroup {
             }
             Places::Unified(directory) => {
                 let settings = settings::for_v2(resources)?;
-                settings.iter().try_for_each(|setting| v2::apply(directory, setting))
+                if let Some(memory) = resources.memory() {
+                    v2::check_use(directory, memory)?;
+                }
+                v2::apply(directory, &settings)
             }
         }
     }
@@ -443,16 +454,6 @@ fn failed(path: &Path, operation: &str, source: io::Error) -> Error {
 /// Writes one value to one control file.
 fn write_value(file: &Path, value: &str) -> Result<()> {
     fs::write(file, value).map_err(|error| failed(file, &format!("write {value:?}"), error))
-}
-
-/// Writes a setting into its directory; a file that this kernel lacks matters only when the setting must hold.
-fn write_setting(directory: &Path, setting: &Setting) -> Result<()> {
-    let file = directory.join(&setting.file);
-    match write_value(&file, &setting.value) {
-        Err(_) if !setting.required && !file.exists() => Ok(()),
-        Err(Error::Cgroup { .. }) if setting.required && !file.exists() => Err(unsupported(setting)),
-        result => result,
-    }
 }
 
 fn unsupported(setting: &Setting) -> Error {

@@ -196,7 +196,7 @@ fn move_devices(plan: &Plan, pid: i32) -> Result<()> {
 
 /// Makes the container's init.
 pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<Created> {
-    let Prepared { plan, root, layout, cgroup, entry, filter, mut joins, preserved } = prepared;
+    let Prepared { plan, root, layout, cgroup, entry, filter, mut joins, preserved, mut warnings } = prepared;
     plan.check_separate(inputs.netns.is_some())?;
     let mut new = plan.namespaces.new;
     if let Some(netns) = inputs.netns {
@@ -257,13 +257,14 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
             return Err(error);
         }
     };
+    warnings.extend(ready.warnings);
     let Some(cgroup) = cgroup.keep() else { return Err(Error::InitDied) };
     Ok(Created {
         pid,
         pidfd,
         console: ready.console,
         cgroup,
-        warnings: ready.warnings,
+        warnings,
         rootfs: root,
         channel: ours,
         hooks: plan.hooks,

@@ -33,6 +33,8 @@ pub struct Prepared {
     pub(crate) joins: Vec<(u64, OwnedFd)>,
     /// How many descriptors above standard error the program inherits from the caller.
     pub(crate) preserved: u16,
+    /// What is not done as asked, in words for the container's owner.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A cgroup that is removed unless somebody takes it over.
@@ -104,10 +106,11 @@ impl Prepared {
                 (cgroup, Some(placeholder))
             }
         };
+        let warnings = resources.map(|resources| cgroup.ignored(resources)).unwrap_or_default();
         let entry = cgroup.entry();
         let cgroup = Undo { cgroup: Some(cgroup), placeholder };
         let entry = entry?;
-        Ok(Self { plan, root, layout, cgroup, entry, filter, joins, preserved: 0 })
+        Ok(Self { plan, root, layout, cgroup, entry, filter, joins, preserved: 0, warnings })
     }
 
     /// Clones the container's init and waits until it has everything but its program running.

@@ -1,7 +1,8 @@
 //! What the limits of a specification are in control files. Pure.
 //!
 //! A setting is required when somebody relies on it (a memory limit), and not when it only orders neighbours where
-//! the kernel can do that at all (a block I/O weight); the second kind is skipped where its file is missing.
+//! the kernel can do that at all (a block I/O weight), or takes a limit away; the second kind is skipped where its
+//! file is missing.
 
 use barge_oci::runtime_spec::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources, LinuxThrottleDevice};
 
@@ -15,14 +16,21 @@ pub(super) struct Setting {
     pub(super) file: String,
     pub(super) value: String,
     pub(super) required: bool,
+    /// Another file of the same meaning, which is preferred where it is there.
+    pub(super) unless: Option<&'static str>,
 }
 
 fn required(controller: &'static str, file: &str, value: impl ToString) -> Setting {
-    Setting { controller, file: file.into(), value: value.to_string(), required: true }
+    Setting { controller, file: file.into(), value: value.to_string(), required: true, unless: None }
 }
 
 fn if_present(controller: &'static str, file: &str, value: impl ToString) -> Setting {
     Setting { required: false, ..required(controller, file, value) }
+}
+
+/// Less than nothing is no limit, which needs no controller.
+fn limit(controller: &'static str, file: &str, value: i64) -> Setting {
+    Setting { required: value >= 0, ..required(controller, file, value) }
 }
 
 /// The settings for hierarchies of version 1, in the order to write them.
@@ -32,10 +40,10 @@ pub(super) fn for_v1(resources: &LinuxResources) -> Result<Vec<Setting>> {
     }
     let mut out = Vec::new();
     if let Some(memory) = resources.memory() {
-        memory_v1(memory, &mut out);
+        memory_v1(memory, &mut out)?;
     }
     if let Some(cpu) = resources.cpu() {
-        cpu_v1(cpu, &mut out);
+        cpu_v1(cpu, &mut out)?;
     }
     if let Some(pids) = resources.pids() {
         out.extend(pids_setting(pids.limit()));
@@ -44,8 +52,10 @@ pub(super) fn for_v1(resources: &LinuxResources) -> Result<Vec<Setting>> {
         block_v1(block, &mut out);
     }
     for limit in resources.hugepage_limits().iter().flatten() {
-        let file = format!("hugetlb.{}.limit_in_bytes", limit.page_size());
-        out.push(required("hugetlb", &file, limit.limit()));
+        let size = limit.page_size();
+        out.push(required("hugetlb", &format!("hugetlb.{size}.limit_in_bytes"), limit.limit()));
+        // Reserving is limited apart since Linux 5.7.
+        out.push(if_present("hugetlb", &format!("hugetlb.{size}.rsvd.limit_in_bytes"), limit.limit()));
     }
     if let Some(network) = resources.network() {
         out.extend(network.class_id().map(|id| required("net_cls", "net_cls.classid", id)));
@@ -60,35 +70,59 @@ pub(super) fn for_v1(resources: &LinuxResources) -> Result<Vec<Setting>> {
 
 /// The swap limit counts memory and swap together, and the kernel keeps it at or above the memory limit at every
 /// moment: [`super::v1::apply`] writes the two in the order that the present values allow.
-fn memory_v1(memory: &LinuxMemory, out: &mut Vec<Setting>) {
+fn memory_v1(memory: &LinuxMemory, out: &mut Vec<Setting>) -> Result<()> {
     let c = "memory";
-    out.extend(memory.limit().filter(|&l| l != 0).map(|l| required(c, "memory.limit_in_bytes", l)));
+    if memory.use_hierarchy() == Some(true) {
+        // Nothing else is possible since Linux 5.11; before, it has to come before any group below.
+        out.push(if_present(c, "memory.use_hierarchy", 1));
+    }
+    out.extend(memory.limit().filter(|&l| l != 0).map(|l| limit(c, "memory.limit_in_bytes", l)));
     out.extend(memory.swap().filter(|&s| s != 0).map(|s| Setting {
         // Kernels without swap accounting have no such file; there is nothing to hold a limit against then.
         required: s > 0,
         ..required(c, "memory.memsw.limit_in_bytes", s)
     }));
+    out.extend(memory.reservation().filter(|&r| r != 0).map(|r| limit(c, "memory.soft_limit_in_bytes", r)));
     out.extend(
-        memory.reservation().filter(|&r| r != 0).map(|r| required(c, "memory.soft_limit_in_bytes", r)),
+        memory.kernel_tcp().filter(|&k| k != 0).map(|k| limit(c, "memory.kmem.tcp.limit_in_bytes", k)),
     );
-    out.extend(
-        memory.kernel_tcp().filter(|&k| k != 0).map(|k| required(c, "memory.kmem.tcp.limit_in_bytes", k)),
-    );
-    out.extend(memory.swappiness().map(|s| required(c, "memory.swappiness", s)));
+    if let Some(swappiness) = memory.swappiness() {
+        if swappiness > 100 {
+            let reason = format!("invalid memory swappiness value: {swappiness} (valid range is 0-100)");
+            return Err(super::invalid("linux.resources.memory.swappiness", reason));
+        }
+        out.push(required(c, "memory.swappiness", swappiness));
+    }
     if memory.disable_oom_killer() == Some(true) {
         out.push(required(c, "memory.oom_control", 1));
     }
+    Ok(())
 }
 
-fn cpu_v1(cpu: &LinuxCpu, out: &mut Vec<Setting>) {
-    out.extend(cpu.shares().filter(|&s| s != 0).map(|s| required("cpu", "cpu.shares", s)));
+/// What the kernel takes; others it would change without a word.
+const SHARES: std::ops::RangeInclusive<u64> = 2..=262_144;
+
+fn cpu_v1(cpu: &LinuxCpu, out: &mut Vec<Setting>) -> Result<()> {
+    if let Some(shares) = cpu.shares().filter(|&shares| shares != 0) {
+        let bound = match shares {
+            shares if shares < *SHARES.start() => Some(("minimum", SHARES.start())),
+            shares if shares > *SHARES.end() => Some(("maximum", SHARES.end())),
+            _ => None,
+        };
+        if let Some((which, bound)) = bound {
+            let reason = format!("the {which} allowed cpu-shares is {bound}");
+            return Err(super::invalid("linux.resources.cpu.shares", reason));
+        }
+        out.push(required("cpu", "cpu.shares", shares));
+    }
     out.extend(cpu.period().filter(|&p| p != 0).map(|p| required("cpu", "cpu.cfs_period_us", p)));
-    out.extend(cpu.quota().filter(|&q| q != 0).map(|q| required("cpu", "cpu.cfs_quota_us", q)));
+    out.extend(cpu.quota().filter(|&q| q != 0).map(|q| limit("cpu", "cpu.cfs_quota_us", q)));
     out.extend(cpu.burst().map(|b| required("cpu", "cpu.cfs_burst_us", b)));
     out.extend(cpu.idle().map(|i| required("cpu", "cpu.idle", i)));
     out.extend(cpu.realtime_period().filter(|&p| p != 0).map(|p| required("cpu", "cpu.rt_period_us", p)));
-    out.extend(cpu.realtime_runtime().filter(|&r| r != 0).map(|r| required("cpu", "cpu.rt_runtime_us", r)));
+    out.extend(cpu.realtime_runtime().filter(|&r| r != 0).map(|r| limit("cpu", "cpu.rt_runtime_us", r)));
     cpuset(cpu, out);
+    Ok(())
 }
 
 fn cpuset(cpu: &LinuxCpu, out: &mut Vec<Setting>) {
@@ -97,11 +131,13 @@ fn cpuset(cpu: &LinuxCpu, out: &mut Vec<Setting>) {
     out.extend(named(cpu.mems()).map(|m| required("cpuset", "cpuset.mems", m)));
 }
 
+/// 0 is no limit, as with runc up to 1.3 and in youki's conformance suite; version 1.3 of the specification would rather
+/// have it be one.
 fn pids_setting(limit: i64) -> Option<Setting> {
     match limit {
         0 => None,
         1.. => Some(required("pids", "pids.max", limit)),
-        _ => Some(required("pids", "pids.max", "max")),
+        _ => Some(if_present("pids", "pids.max", "max")),
     }
 }
 
@@ -122,15 +158,16 @@ fn rdma(resources: &LinuxResources, out: &mut Vec<Setting>) {
 fn block_v1(block: &LinuxBlockIo, out: &mut Vec<Setting>) {
     let c = "blkio";
     if let Some(weight) = block.weight().filter(|&w| w != 0) {
-        out.push(if_present(c, "blkio.weight", weight));
         out.push(if_present(c, "blkio.bfq.weight", weight));
+        out.push(Setting { unless: Some("blkio.bfq.weight"), ..if_present(c, "blkio.weight", weight) });
     }
     out.extend(block.leaf_weight().filter(|&w| w != 0).map(|w| if_present(c, "blkio.leaf_weight", w)));
     for device in block.weight_device().iter().flatten() {
         if let Some(weight) = device.weight() {
             let value = format!("{}:{} {weight}", device.major(), device.minor());
-            out.push(if_present(c, "blkio.weight_device", &value));
-            out.push(if_present(c, "blkio.bfq.weight_device", value));
+            out.push(if_present(c, "blkio.bfq.weight_device", &value));
+            let other = Some("blkio.bfq.weight_device");
+            out.push(Setting { unless: other, ..if_present(c, "blkio.weight_device", value) });
         }
         if let Some(weight) = device.leaf_weight() {
             let value = format!("{}:{} {weight}", device.major(), device.minor());
@@ -151,6 +188,9 @@ fn block_v1(block: &LinuxBlockIo, out: &mut Vec<Setting>) {
     }
 }
 
+/// Stands for the controller of what the unified map asks for: its file says which it is.
+pub(super) const UNIFIED: &str = "";
+
 /// The settings for version 2, in the order to write them.
 pub(super) fn for_v2(resources: &LinuxResources) -> Result<Vec<Setting>> {
     let mut out = Vec::new();
@@ -167,24 +207,35 @@ pub(super) fn for_v2(resources: &LinuxResources) -> Result<Vec<Setting>> {
         block_v2(block, &mut out);
     }
     for limit in resources.hugepage_limits().iter().flatten() {
-        out.push(required("hugetlb", &format!("hugetlb.{}.max", limit.page_size()), limit.limit()));
+        let size = limit.page_size();
+        out.push(required("hugetlb", &format!("hugetlb.{size}.max"), limit.limit()));
+        out.push(if_present("hugetlb", &format!("hugetlb.{size}.rsvd.max"), limit.limit()));
     }
     rdma(resources, &mut out);
     let mut unified: Vec<_> = resources.unified().iter().flatten().collect();
     unified.sort();
     for (file, value) in unified {
-        if file.is_empty() || file.contains('/') || file.starts_with('.') {
-            return Err(super::invalid("linux.resources.unified", format!("{file:?} is no file name")));
+        let field = "linux.resources.unified";
+        if file.contains('/') {
+            let reason = format!("unified resource {file:?} must be a file name (no slashes)");
+            return Err(super::invalid(field, reason));
         }
-        out.push(required("", file, value));
+        if file.find('.').is_none_or(|at| at == 0) {
+            let reason = format!("unified resource {file:?} must be in the form CONTROLLER.PARAMETER");
+            return Err(super::invalid(field, reason));
+        }
+        // A value of several lines is for files that are told one thing at a time.
+        out.extend(value.lines().map(|line| required(UNIFIED, file, line)));
     }
     Ok(out)
 }
 
 fn memory_v2(memory: &LinuxMemory, out: &mut Vec<Setting>) -> Result<()> {
     let limit = memory.limit().filter(|&l| l != 0);
-    out.extend(limit.map(|l| required("memory", "memory.max", or_max(l))));
-    out.extend(memory.reservation().filter(|&r| r != 0).map(|r| required("memory", "memory.low", or_max(r))));
+    let or_none =
+        |file: &str, value: i64| Setting { required: value >= 0, ..required("memory", file, or_max(value)) };
+    out.extend(limit.map(|l| or_none("memory.max", l)));
+    out.extend(memory.reservation().filter(|&r| r != 0).map(|r| or_none("memory.low", r)));
     if let Some(swap) = memory.swap().filter(|&s| s != 0) {
         let alone = match (swap, limit) {
             (..=-1, _) => -1,
@@ -220,7 +271,9 @@ fn cpu_v2(cpu: &LinuxCpu, out: &mut Vec<Setting>) {
     let period = cpu.period().filter(|&p| p != 0);
     match (quota, period) {
         (Some(quota), Some(period)) => out.push(required("cpu", "cpu.max", format!("{quota} {period}"))),
-        (Some(quota), None) => out.push(required("cpu", "cpu.max", quota)),
+        (Some(quota), None) => {
+            out.push(Setting { required: quota != "max", ..required("cpu", "cpu.max", quota) })
+        }
         (None, Some(period)) => out.push(required("cpu", "cpu.max", format!("max {period}"))),
         (None, None) => {}
     }
@@ -248,7 +301,8 @@ pub(super) fn weight_from_shares(shares: u64) -> u64 {
 fn block_v2(block: &LinuxBlockIo, out: &mut Vec<Setting>) {
     if let Some(weight) = block.weight().filter(|&w| w != 0) {
         out.push(if_present("io", "io.bfq.weight", weight));
-        out.push(if_present("io", "io.weight", format!("default {}", io_weight(weight))));
+        let other = if_present("io", "io.weight", format!("default {}", io_weight(weight)));
+        out.push(Setting { unless: Some("io.bfq.weight"), ..other });
     }
     for device in block.weight_device().iter().flatten() {
         if let Some(weight) = device.weight() {
@@ -349,13 +403,40 @@ mod tests {
     }
 
     #[test]
+    fn no_limit_needs_no_controller() {
+        let none =
+            r#"{"memory":{"limit":-1,"swap":-1,"reservation":-1},"cpu":{"quota":-1},"pids":{"limit":-1}}"#;
+        for settings in [for_v1(&resources(none)).unwrap(), for_v2(&resources(none)).unwrap()] {
+            assert!(settings.len() >= 5 && settings.iter().all(|setting| !setting.required), "{settings:?}");
+        }
+        let some = for_v2(&resources(r#"{"cpu":{"quota":-1,"period":5000},"memory":{"limit":7}}"#)).unwrap();
+        assert!(some.iter().all(|setting| setting.required), "{some:?}");
+    }
+
+    #[test]
+    fn several_lines_are_several_settings() {
+        let unified = resources(r#"{"unified":{"io.max":"8:0 rbps=1\n8:16 rbps=2"}}"#);
+        assert_eq!(lines(for_v2(&unified).unwrap()), ["io.max=8:0 rbps=1", "io.max=8:16 rbps=2"]);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         let swap = resources(r#"{"memory":{"limit":2097152,"swap":1048576}}"#);
         assert!(for_v2(&swap).is_err());
         let unified = resources(r#"{"unified":{"memory.high":"1"}}"#);
         assert!(for_v1(&unified).is_err());
         assert_eq!(lines(for_v2(&unified).unwrap()), ["memory.high=1"]);
-        let outside = resources(r#"{"unified":{"../memory.high":"1"}}"#);
-        assert!(for_v2(&outside).is_err());
+        for json in [
+            r#"{"unified":{"../memory.high":"1"}}"#,
+            r#"{"unified":{"memory":"1"}}"#,
+            r#"{"unified":{".":"1"}}"#,
+        ] {
+            assert!(for_v2(&resources(json)).is_err(), "{json}");
+        }
+        for json in
+            [r#"{"cpu":{"shares":1}}"#, r#"{"cpu":{"shares":262145}}"#, r#"{"memory":{"swappiness":101}}"#]
+        {
+            assert!(for_v1(&resources(json)).is_err(), "{json}");
+        }
     }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::device_rules::Rule;
 use super::layout::Hierarchy;
+use super::order::write_in_order;
 use super::settings::Setting;
-use super::{Made, failed, make_directory, unsupported, write_setting, write_value};
+use super::{Made, failed, make_directory, unsupported, write_value};
 use crate::error::{Error, Result};
 
 /// A container's directory in one hierarchy.
@@ -91,32 +92,6 @@ pub(super) fn apply(places: &[Place], settings: &[Setting]) -> Result<()> {
     }
     Ok(())
 }
-
-/// Pairs of which the kernel refuses the first while the second has its present value: where the second is about to
-/// be set too, it is lifted until then.
-const PAIRS: [(&str, &str); 2] = [
-    // Memory alone may not be above memory and swap together.
-    ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"),
-    // A quota may not be too large for its period.
-    ("cpu.cfs_period_us", "cpu.cfs_quota_us"),
-];
-
-fn write_in_order(directory: &Path, setting: &Setting, rest: &[Setting]) -> Result<()> {
-    let refused = match write_setting(directory, setting) {
-        Err(Error::Cgroup { path, operation, source }) if source.errno() == EINVAL => {
-            Error::Cgroup { path, operation, source }
-        }
-        result => return result,
-    };
-    let second = PAIRS.iter().find(|(first, _)| setting.file == *first).map(|(_, second)| *second);
-    let Some(second) = second.filter(|second| rest.iter().any(|later| later.file == *second)) else {
-        return Err(refused);
-    };
-    write_value(&directory.join(second), "-1")?;
-    write_setting(directory, setting)
-}
-
-const EINVAL: i32 = rustix::io::Errno::INVAL.raw_os_error();
 
 /// Takes every device from the cgroup and gives back what the rules allow.
 pub(super) fn restrict_devices(places: &[Place], rules: &[Rule]) -> Result<()> {

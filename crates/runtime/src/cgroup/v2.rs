@@ -6,13 +6,15 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
+use barge_oci::runtime_spec::LinuxMemory;
 use barge_sys::bpf;
 use rustix::fs::{Mode, OFlags};
 
 use super::device_rules::Rule;
+use super::order::write_in_order;
 use super::settings::Setting;
-use super::{Made, device_program, failed, make_directory, write_setting, write_value};
-use crate::error::Result;
+use super::{Made, device_program, failed, make_directory, write_value};
+use crate::error::{Error, Result};
 
 /// Makes the directory and hands down every controller from the root of the hierarchy to it.
 ///
@@ -49,8 +51,28 @@ pub(super) fn open_directory(directory: &Path) -> Result<OwnedFd> {
         .map_err(|errno| failed(directory, "open", errno.into()))
 }
 
-pub(super) fn apply(directory: &Path, setting: &Setting) -> Result<()> {
-    write_setting(directory, setting)
+/// Writes settings, in their order.
+pub(super) fn apply(directory: &Path, settings: &[Setting]) -> Result<()> {
+    let each = |(index, setting)| write_in_order(directory, setting, &settings[index..]);
+    settings.iter().enumerate().try_for_each(each)
+}
+
+/// Refuses limits that would at once kill what is in the group, if the specification says so: the kernel of version 2
+/// does not refuse them itself.
+pub(super) fn check_use(directory: &Path, memory: &LinuxMemory) -> Result<()> {
+    if memory.check_before_update() != Some(true) {
+        return Ok(());
+    }
+    let usage = fs::read_to_string(directory.join("memory.current")).ok();
+    let Some(usage) = usage.and_then(|text| text.trim().parse::<i64>().ok()) else { return Ok(()) };
+    let both = [("memory+swap", memory.swap()), ("memory", memory.limit())];
+    match both.into_iter().find(|(_, limit)| limit.is_some_and(|limit| limit > 0 && limit <= usage)) {
+        Some((what, Some(limit))) => {
+            let reason = format!("rejecting {what} limit {limit} <= usage {usage}");
+            Err(Error::CgroupUnsupported { reason })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Loads the rules as a program and puts it in the place of those that were there.

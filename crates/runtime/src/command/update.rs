@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::flags::{CONTAINER, Flag, Given, Syntax};
 use super::state::{Container, Status};
-use super::{Globals, Verb};
+use super::{Globals, Verb, warn};
 use crate::error::{Error, Result};
 
 pub(super) const VERB: Verb = Verb::new(
@@ -61,7 +61,9 @@ fn update(globals: &Globals, given: &Given) -> Result<u8> {
     let mut present = linux.resources().as_ref().map_or(Value::Null, |r| json!(r));
     complete(&mut wanted, &present);
     let resources = resources(&wanted)?;
-    container.cgroup()?.update(&resources)?;
+    let cgroup = container.cgroup()?;
+    cgroup.ignored(&resources).iter().for_each(|ignored| warn(ignored));
+    cgroup.update(&resources)?;
     merge(&mut present, &wanted);
     let mut linux = linux;
     linux.set_resources(Some(self::resources(&present)?));

@@ -145,6 +145,15 @@ impl Bundle {
         self.command(&["run", "--bundle", self.bundle(), &self.id])
     }
 
+    /// As [`Bundle::run`], and what went to the log.
+    pub(crate) fn run_logged(&self) -> (Outcome, String) {
+        self.write();
+        let log = self.directory.join("log");
+        let outcome =
+            self.command(&["--log", log.to_str().unwrap(), "run", "--bundle", self.bundle(), &self.id]);
+        (outcome, fs::read_to_string(log).unwrap_or_default())
+    }
+
     /// A container that goes on in the background, its streams in `output`.
     pub(crate) fn start(&self) -> i32 {
         self.write();

@@ -55,6 +55,33 @@ fn limits_are_in_the_files_and_gone_afterwards() {
 }
 
 #[test]
+fn what_the_kernel_would_change_is_refused() {
+    if !legacy() {
+        return;
+    }
+    let cases = [
+        (json!({"cpu": {"shares": 1}}), "the minimum allowed cpu-shares is 2"),
+        (json!({"cpu": {"shares": 262145}}), "the maximum allowed cpu-shares is 262144"),
+        (
+            json!({"memory": {"swappiness": 101}}),
+            "invalid memory swappiness value: 101 (valid range is 0-100)",
+        ),
+        (json!({"unified": {"memory.high": "1"}}), "unified settings need cgroup v2"),
+    ];
+    for (resources, words) in cases {
+        let bundle = Bundle::shell("true").set("/linux/resources", resources);
+        let error = bundle.run().bad();
+        assert!(error.contains(words), "{error}");
+        assert!(!bundle.cgroup("memory").exists());
+    }
+    let bundle = Bundle::shell("echo up")
+        .set("/linux/resources", json!({"memory": {"kernel": 1048576, "useHierarchy": true, "limit": -1}}));
+    let (outcome, log) = bundle.run_logged();
+    assert_eq!(outcome.good(), "up\n");
+    assert!(log.contains("Kernel memory settings are ignored"), "{log}");
+}
+
+#[test]
 fn memory_above_the_limit_is_an_oom_kill() {
     if !legacy() {
         return;

@@ -121,6 +121,104 @@ fn limits_can_be_changed_in_any_direction() {
     assert!(cgroup.update(&serde_json::from_value(json!({"unified": {"no.such": "1"}})).unwrap()).is_err());
 }
 
+#[test]
+fn what_can_not_be_set_is_named() {
+    if !unified() {
+        return;
+    }
+    let cases = [
+        (
+            json!({"unified": {"no.such": "1"}}),
+            r#"unified resource "no.such" can't be set: controller "no" not available"#,
+        ),
+        (json!({"unified": {"a/b": "1"}}), r#"unified resource "a/b" must be a file name (no slashes)"#),
+        (json!({"unified": {"memory": "1"}}), "must be in the form CONTROLLER.PARAMETER"),
+        (json!({"memory": {"limit": 1048576, "swap": 4096}}), "less than the memory limit"),
+    ];
+    for (resources, words) in cases {
+        let bundle = Bundle::shell("true").set("/linux/resources", resources);
+        let error = bundle.run().bad();
+        assert!(error.contains(words), "{error}");
+        assert!(!bundle.cgroup("").exists());
+    }
+    let ignored = Bundle::shell("echo up").set(
+        "/linux/resources",
+        json!({"memory": {"swappiness": 50, "kernel": 1048576}, "cpu": {"realtimePeriod": 1000}, "pids": {"limit": -1}}),
+    );
+    let (outcome, log) = ignored.run_logged();
+    assert_eq!(outcome.good(), "up\n");
+    for words in [
+        "memory.swappiness is ignored",
+        "Kernel memory settings are ignored",
+        "cpu.realtimePeriod is ignored",
+    ] {
+        assert!(log.contains(words), "{log}");
+    }
+}
+
+#[test]
+fn a_limit_below_the_use_is_rejected_where_that_is_asked_for() {
+    if !unified() {
+        return;
+    }
+    let bundle = Bundle::shell("sleep 1000");
+    bundle.start();
+    let file = bundle.directory.join("resources.json");
+    let update = |limit: i64, check: bool| {
+        let memory = json!({"limit": limit, "swap": limit, "checkBeforeUpdate": check});
+        fs::write(&file, json!({"memory": memory}).to_string()).unwrap();
+        bundle.command(&["update", "--resources", file.to_str().unwrap(), &bundle.id])
+    };
+    let error = update(4096, true).bad();
+    assert!(error.contains("rejecting memory+swap limit 4096 <= usage"), "{error}");
+    assert_eq!(value(&bundle, "memory.max"), "max");
+    update(67108864, true).good();
+    assert_eq!(value(&bundle, "memory.max"), "67108864");
+}
+
+#[test]
+fn a_quota_below_what_is_saved_up_can_be_set_with_less_to_save() {
+    if !unified() {
+        return;
+    }
+    let bundle = Bundle::shell("sleep 1000")
+        .set("/linux/resources", json!({"cpu": {"quota": 50000, "period": 100000, "burst": 40000}}));
+    bundle.start();
+    bundle.command(&["update", "--cpu-quota", "20000", "--cpu-burst", "10000", &bundle.id]).good();
+    assert_eq!(
+        (value(&bundle, "cpu.max"), value(&bundle, "cpu.max.burst")),
+        ("20000 100000".into(), "10000".into())
+    );
+}
+
+/// Groups that the specification puts below new ones get their controllers from the root on.
+#[test]
+fn controllers_are_handed_down_to_nested_groups() {
+    if !unified() {
+        return;
+    }
+    let bundle = Bundle::shell("sleep 1000");
+    let path = format!("/barge-{}/middle/leaf", bundle.id);
+    let bundle = bundle
+        .set("/linux/cgroupsPath", json!(path))
+        .set("/linux/resources", json!({"unified": {"memory.high": "50331648"}}));
+    bundle.start();
+    let leaf = bundle.cgroup("").join("middle/leaf");
+    assert_eq!(fs::read_to_string(leaf.join("memory.high")).unwrap().trim(), "50331648");
+    bundle.command(&["delete", "--force", &bundle.id]).good();
+    assert!(!leaf.exists());
+    // A group that hands controllers down takes no processes.
+    fs::create_dir_all(&leaf).unwrap();
+    let between =
+        Bundle::shell("true").set("/linux/cgroupsPath", json!(format!("/barge-{}/middle", bundle.id)));
+    let error = between.run().bad();
+    for group in [&leaf, leaf.parent().unwrap(), &bundle.cgroup("")] {
+        let _ = fs::remove_dir(group);
+    }
+    assert!(error.contains("busy"), "{error}");
+    assert!(!bundle.cgroup("").exists());
+}
+
 /// The rules of a container that may write what its program tells it to: others stay shut.
 #[test]
 fn device_rules_are_a_program() {
