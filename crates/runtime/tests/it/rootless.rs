@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::bundle::{Bundle, Outcome, program};
+use crate::bundle::{Bundle, Outcome, copy_program, program};
 
 const USER: u32 = 54_321;
 
@@ -50,7 +50,7 @@ impl Own {
         let copy = bundle.directory.join("runtime");
         // Where the user may not go to the original, a link has to do; between filesystems a copy.
         if fs::hard_link(program(), &copy).is_err() {
-            fs::copy(program(), &copy).unwrap();
+            copy_program(&program(), &copy);
             fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
         }
         let own = Self { program: copy, bundle };
