@@ -293,7 +293,7 @@ impl Cgroup {
     }
 
     /// The directory whose process list speaks for the whole cgroup, and whose freezer stops it.
-    fn directory(&self) -> Result<&Path> {
+    pub(crate) fn directory(&self) -> Result<&Path> {
         match &self.places {
             Places::Legacy(places) => places
                 .iter()
@@ -303,6 +303,11 @@ impl Cgroup {
                 .ok_or_else(|| Error::CgroupUnsupported { reason: "no hierarchy is mounted".into() }),
             Places::Unified(directory) => Ok(directory),
         }
+    }
+
+    /// Whether the host has version 2 alone.
+    pub(crate) fn is_unified(&self) -> bool {
+        matches!(self.places, Places::Unified(_))
     }
 
     /// Every process in it and below it, as the caller sees them.

@@ -8,6 +8,7 @@
 //! <root>/<id>/exec.fifo    while it is created and not started: writing a byte starts it
 //! ```
 
+mod checkpoint;
 mod create;
 mod delete;
 mod events;
@@ -20,6 +21,7 @@ mod list;
 mod log;
 mod pause;
 mod ps;
+mod restore;
 mod run;
 mod sealed;
 mod spec;
@@ -53,7 +55,7 @@ impl Verb {
     }
 }
 
-const VERBS: [Verb; 15] = [
+const VERBS: [Verb; 17] = [
     create::VERB,
     start::VERB,
     run::VERB,
@@ -69,6 +71,8 @@ const VERBS: [Verb; 15] = [
     update::VERB,
     events::VERB,
     ps::VERB,
+    checkpoint::VERB,
+    restore::VERB,
 ];
 
 /// What stands before the verb.
@@ -97,6 +101,8 @@ struct Globals {
     root_is_default: bool,
     /// Who makes the cgroups of new containers.
     driver: Driver,
+    /// The program that saves and restores containers.
+    criu: PathBuf,
 }
 
 /// Runs one command.
@@ -159,7 +165,8 @@ fn globals(given: &Given) -> Result<Globals> {
     if root == Path::new("/") {
         return Err(flags::usage("Option --root argument should not be set to /".into()));
     }
-    Ok(Globals { root, root_is_default: given.path("root").is_none(), driver })
+    let criu = given.path("criu").unwrap_or_else(|| "criu".into());
+    Ok(Globals { root, root_is_default: given.path("root").is_none(), driver, criu })
 }
 
 /// Users other than root have a directory of their own for what must not outlive the boot.

@@ -183,6 +183,11 @@ pub enum Error {
     #[error("{reason}")]
     Systemd { reason: String },
 
+    #[error("criu: {reason}")]
+    CriuUnusable { reason: String },
+    #[error("criu failed: type {request} errno {errno}: {reason} (log file: {log})", log = log.display())]
+    Criu { request: String, errno: i32, reason: String, log: PathBuf },
+
     #[error("seccomp: {reason}")]
     SeccompProfile { reason: String },
     #[error("seccomp cache {path:?}: {source}")]

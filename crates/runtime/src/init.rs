@@ -16,12 +16,12 @@
 pub(crate) mod apart;
 pub(crate) mod cgroups;
 mod copy_up;
-mod devices;
+pub(crate) mod devices;
 mod masks;
 pub(crate) mod mounts;
 mod ramdisk;
 pub(crate) mod rootfs;
-mod target;
+pub(crate) mod target;
 
 use std::convert::Infallible;
 use std::ffi::CString;

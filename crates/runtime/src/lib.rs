@@ -16,6 +16,7 @@ mod birth;
 mod bus;
 pub mod cgroup;
 mod channel;
+mod checkpoint;
 mod command;
 mod create;
 mod document;

@@ -127,7 +127,7 @@ pub(super) fn make(globals: &Globals, arguments: &Arguments, start: Start) -> Re
     })
 }
 
-fn has_terminal(spec: &Spec) -> bool {
+pub(super) fn has_terminal(spec: &Spec) -> bool {
     spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true))
 }
 

@@ -40,7 +40,7 @@ fn delete(globals: &Globals, given: &Given) -> Result<u8> {
 }
 
 /// Kills everything in the container and waits until its init is gone.
-fn end(container: &Container) -> Result<()> {
+pub(super) fn end(container: &Container) -> Result<()> {
     let signal = Signal::KILL.as_raw();
     let pid = container.document.pid;
     container.cgroup()?.signal_all(signal)?;

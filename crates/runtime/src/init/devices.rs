@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, Stat, makedev};
 use rustix::io::Errno;
@@ -26,6 +26,11 @@ const LINKS: [(&str, &str); 6] = [
     ("/proc/kcore", "core"),
     ("pts/ptmx", "ptmx"),
 ];
+
+/// The paths of the standard devices.
+pub(crate) fn standard() -> impl Iterator<Item = PathBuf> {
+    STANDARD.iter().map(|(name, ..)| Path::new("/dev").join(name))
+}
 
 /// Fills `/dev`.
 pub(super) fn fill(root: &RootDirectory, devices: &[DevicePlan]) -> Result<()> {

@@ -64,7 +64,7 @@ pub(super) fn clone_fd(fd: BorrowedFd<'_>, recursive: bool) -> rustix::io::Resul
 }
 
 /// Attaches a detached mount to the place of a descriptor.
-pub(super) fn attach(mount: &OwnedFd, place: impl AsFd) -> rustix::io::Result<()> {
+pub(crate) fn attach(mount: &OwnedFd, place: impl AsFd) -> rustix::io::Result<()> {
     let by_descriptors = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     rustix::mount::move_mount(mount, "", place, "", by_descriptors)
 }

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 /// A root filesystem that is not yet anybody's `/`.
 #[derive(Debug)]
-pub(super) struct RootDirectory(OwnedFd);
+pub(crate) struct RootDirectory(OwnedFd);
 
 const PLACE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 const MODE: u32 = 0o755;
@@ -21,7 +21,7 @@ const MODE: u32 = 0o755;
 const MOST_LINKS: u32 = 40;
 
 impl RootDirectory {
-    pub(super) fn new(root: OwnedFd) -> Self {
+    pub(crate) fn new(root: OwnedFd) -> Self {
         Self(root)
     }
 
@@ -35,7 +35,7 @@ impl RootDirectory {
     }
 
     /// What is at `path`.
-    pub(super) fn find(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
+    pub(crate) fn find(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
         self.open(path, PLACE, ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
     }
 
@@ -56,7 +56,7 @@ impl RootDirectory {
     }
 
     /// The directory at `path`, made with its parents where it is missing.
-    pub(super) fn directory(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
+    pub(crate) fn directory(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
         let found = self.place(path, Missing::Directory, 0)?;
         match file_type(&found)? {
             FileType::Directory => Ok(found),
@@ -65,7 +65,7 @@ impl RootDirectory {
     }
 
     /// The file (anything but a directory) at `path`, made empty with its parents where it is missing.
-    pub(super) fn file(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
+    pub(crate) fn file(&self, path: &Path) -> rustix::io::Result<OwnedFd> {
         let found = self.place(path, Missing::File, 0)?;
         match file_type(&found)? {
             FileType::Directory => Err(Errno::ISDIR),
@@ -140,7 +140,7 @@ fn identity(fd: &OwnedFd) -> rustix::io::Result<(u64, (u32, u32), u64)> {
 }
 
 /// The kind of file behind a descriptor.
-pub(super) fn file_type(fd: impl AsFd) -> rustix::io::Result<FileType> {
+pub(crate) fn file_type(fd: impl AsFd) -> rustix::io::Result<FileType> {
     Ok(FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode))
 }
 

@@ -8,6 +8,8 @@ mod attacks;
 mod attributes;
 mod bundle;
 mod cgroups;
+mod checkpoint;
+mod checkpoint_refusal;
 mod command_line;
 mod devices;
 mod errors;

@@ -1,0 +1,45 @@
+//! CRIU's log: the only place where it says what went wrong.
+
+use std::fs;
+use std::path::Path;
+
+/// How many errors are quoted. The last ones are nearest to the end, the first of them nearest to the cause.
+const QUOTED: usize = 3;
+
+/// The last errors of the log at `path`, on one line; `None` when it has none or is not there.
+pub(super) fn last_errors(path: &Path) -> Option<String> {
+    let text = fs::read(path).ok()?;
+    errors(&String::from_utf8_lossy(&text))
+}
+
+/// Picks the lines of errors, without their times. That all has failed is known.
+fn errors(text: &str) -> Option<String> {
+    let said = |line: &&str| !line.ends_with("FAILED.");
+    let lines: Vec<&str> =
+        text.lines().filter_map(|line| line.find("Error (").map(|at| &line[at..])).collect();
+    let telling: Vec<&str> = lines.iter().copied().filter(said).collect();
+    let chosen = if telling.is_empty() { lines } else { telling };
+    let quoted = &chosen[chosen.len().saturating_sub(QUOTED)..];
+    (!quoted.is_empty()).then(|| quoted.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_errors_are_told_and_not_that_it_failed() {
+        let cases = [
+            ("(00.1) mnt: fine\n", None),
+            (
+                "(00.1) Error (a.c:1): one\n(00.2) x\n(00.3) Error (b.c:2): Dumping FAILED.\n",
+                Some("Error (a.c:1): one"),
+            ),
+            ("(00.3)      1: Error (b.c:2): Dumping FAILED.", Some("Error (b.c:2): Dumping FAILED.")),
+            ("Error (1)\nError (2)\nError (3)\nError (4)", Some("Error (2); Error (3); Error (4)")),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(errors(text).as_deref(), expected, "{text}");
+        }
+    }
+}
