@@ -4,7 +4,7 @@
 //! <target>/guest/packages/     the packages, as apt has them; fetched once, installed nowhere
 //! <target>/guest/files/        the packages unpacked: the kernel, its modules, apparmor_parser
 //! <target>/guest/systemd/      packages and files of systemd with its libraries and a bus, for the host that has it
-//! <target>/guest/initrd        busybox, modules, profiles and the tests of barge-runtime; made for each run
+//! <target>/guest/initrd        busybox, CRIU, modules, profiles and the tests of barge-runtime; made for each run
 //! ```
 //!
 //! `guest/init.sh` is the guest's first program: it runs the tests, or hands over to systemd, whose only service they
@@ -12,6 +12,7 @@
 
 mod archive;
 mod packages;
+mod programs;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -33,14 +34,32 @@ const LIMIT: Duration = Duration::from_secs(20 * 60);
 /// The guest's last words, followed by the exit status of the tests.
 const VERDICT: &str = "guest: the tests ended with status ";
 
-/// What the tests use of the kernel that Debian builds as modules. None needs another.
-const MODULES: [&str; 5] = [
+/// What the tests use of the kernel that Debian builds as modules. What another needs stands before it.
+const MODULES: [&str; 19] = [
     "fs/overlayfs/overlay.ko",
     "drivers/net/dummy.ko",
     "drivers/net/tun.ko",
     "drivers/net/veth.ko",
     "block/bfq.ko",
+    // CRIU asks for sockets of each kind, stops packets, and asks for connections that are tracked.
+    "net/unix/unix_diag.ko",
+    "net/ipv4/inet_diag.ko",
+    "net/ipv4/tcp_diag.ko",
+    "net/ipv4/udp_diag.ko",
+    "net/ipv4/raw_diag.ko",
+    "net/netlink/netlink_diag.ko",
+    "net/packet/af_packet_diag.ko",
+    "net/netfilter/nfnetlink.ko",
+    "lib/libcrc32c.ko",
+    "net/netfilter/nf_tables.ko",
+    "net/ipv4/netfilter/nf_defrag_ipv4.ko",
+    "net/ipv6/netfilter/nf_defrag_ipv6.ko",
+    "net/netfilter/nf_conntrack.ko",
+    "net/netfilter/nf_conntrack_netlink.ko",
 ];
+
+/// CRIU's settings. Its other way to stop packets is a program that the guest lacks.
+const CRIU: &str = "network-lock nftables\n";
 
 /// A profile that forbids one thing, so that a test can see whether it rules.
 const PROFILE: &str = "profile barge-test flags=(attach_disconnected,mediate_deleted) {
@@ -134,7 +153,9 @@ impl Tests {
 
 fn initial_files(packages: &Packages, tests: &Tests) -> Result<Archive> {
     let mut archive = Archive::default();
-    for name in ["bin", "dev", "etc", "modules", "profiles", "target", "target/deps", "target/examples"] {
+    for name in
+        ["bin", "dev", "etc", "etc/criu", "modules", "profiles", "target", "target/deps", "target/examples"]
+    {
         archive.directory(name);
     }
     archive.device("dev/console", 5, 1);
@@ -143,8 +164,12 @@ fn initial_files(packages: &Packages, tests: &Tests) -> Result<Archive> {
     archive.file("etc/passwd", b"root:x:0:0::/root:/bin/sh\n");
     archive.file("etc/group", b"root:x:0:\n");
     archive.copy("bin/busybox", Path::new("/bin/busybox"))?;
+    programs::add(&mut archive, "bin/criu", Path::new("/usr/sbin/criu"), "criu")?;
+    archive.text("etc/criu/default.conf", CRIU);
+    // CRIU keeps what is in a tmpfs with options that busybox's does not know.
+    programs::add(&mut archive, "bin/tar", Path::new("/bin/tar"), "tar")?;
     for (number, module) in MODULES.iter().enumerate() {
-        archive.copy(&format!("modules/{number}.ko"), &packages.modules.join(module))?;
+        archive.copy(&format!("modules/{number:02}.ko"), &packages.modules.join(module))?;
     }
     archive.file("profiles/barge-test", &packages.compile_profile(PROFILE)?);
     archive.file("target/deps/it", &stripped(&tests.it)?);

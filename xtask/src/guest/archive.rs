@@ -32,6 +32,12 @@ impl Archive {
         self.entry(name, DIRECTORY, &[], (0, 0));
     }
 
+    /// Adds the directories above the absolute path `name`. One that is there already stays.
+    pub(super) fn parents(&mut self, name: &str) {
+        let above = name.match_indices('/').skip(1);
+        above.for_each(|(end, _)| self.directory(&name[1..end]));
+    }
+
     /// Adds a file that may be executed.
     pub(super) fn file(&mut self, name: &str, content: &[u8]) {
         self.entry(name, PROGRAM, content, (0, 0));
@@ -126,5 +132,14 @@ mod tests {
         assert_eq!(&bytes[110..116], b"ab\0\0\0\0");
         assert_eq!(&bytes[112 + 4..112 + 12], b"\x31\x32\x33\x34\x35\0\0\0".as_slice());
         assert_eq!(bytes.len() % 4, 0);
+    }
+
+    #[test]
+    fn parents_come_from_the_top() {
+        let mut archive = Archive::default();
+        archive.parents("/lib/a/b.so");
+        let text = String::from_utf8_lossy(&archive.bytes).replace('\0', " ");
+        assert!(text.contains("lib ") && text.contains("lib/a ") && !text.contains("b.so"), "{text}");
+        assert_eq!(archive.entries, 2);
     }
 }

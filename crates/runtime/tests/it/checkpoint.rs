@@ -208,7 +208,7 @@ fn pipes_are_replaced_by_our_own_and_the_exit_code_is_the_containers() {
     bundle.write();
     let mut command = bundle.runtime(&["run", "--detach", "--bundle"]);
     command.arg(&bundle.directory).arg(&bundle.id).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut first = command.spawn().unwrap();
+    let mut first = command.stderr(Stdio::null()).spawn().unwrap();
     let mut word = [0u8; 6];
     first.stdout.as_mut().unwrap().read_exact(&mut word).unwrap();
     assert_eq!(&word, b"first\n");

@@ -21,10 +21,11 @@ fn a_criu_that_is_missing_or_broken_changes_nothing() {
     let other_cgroup = format!("/barge-{}-other", bundle.id);
     let bundle = bundle.set("/linux/cgroupsPath", json!(other_cgroup));
     bundle.write();
+    let plain = bundle.directory.join("config.json");
     for (criu, words) in [
         ("no-such-criu", "executable file not found in $PATH"),
         ("/bin/false", "CRIU refuses a VERSION"),
-        ("/etc/passwd", "permission denied"),
+        (plain.to_str().unwrap(), "permission denied"),
     ] {
         for verb in ["checkpoint", "restore"] {
             let id = if verb == "restore" { format!("{}-other", bundle.id) } else { bundle.id.clone() };
