@@ -3,12 +3,15 @@
 //! ```text
 //! ["/dev/pts/0", "pipe:[71]", "file[3a:2f1]"]      stdin, stdout, stderr
 //!   from inside   a pipe       a file from outside  (mount id and inode, hexadecimal: CRIU's name for it)
+//!                              "file[7:4]/dev/null" the host's null device
 //! ```
 //!
-//! The latter two are known to nobody when the container is restored: our own stream of the same number takes their
-//! place. Pipes are kept so by runc too; a file from outside (`/dev/null` of the host, a log) it can't save at all.
+//! The latter ones are known to nobody when the container is restored. Nothing stays nothing; for the others our own
+//! stream of the same number takes their place. Pipes are kept so by runc too; a file from outside (the null device, a
+//! log) it can't save at all.
 
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
@@ -33,7 +36,8 @@ fn of_stream(pid: i32, number: i32, mounts: &[Mounted]) -> String {
     let on_a_filesystem = target.starts_with('/') && (kind.is_file() || kind.is_fifo() || memory_device);
     match mount_id(pid, number) {
         Some(id) if on_a_filesystem && !mounts.iter().any(|mount| mount.id == id) => {
-            format!("file[{id:x}:{:x}]", metadata.ino())
+            let null = kind.is_char_device() && rustix::fs::minor(metadata.rdev()) == NULL_DEVICE;
+            format!("file[{id:x}:{:x}]{}", metadata.ino(), if null { NULL } else { "" })
         }
         _ => target,
     }
@@ -41,28 +45,55 @@ fn of_stream(pid: i32, number: i32, mounts: &[Mounted]) -> String {
 
 /// The major number of `/dev/null` and its like, which CRIU treats as files.
 const MEMORY: u32 = 1;
+const NULL_DEVICE: u32 = 3;
+const NULL: &str = "/dev/null";
 
 fn mount_id(pid: i32, number: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).ok()?;
     text.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()
 }
 
+/// CRIU's name for a stream that is from outside, if it is.
+fn key(stream: &str) -> Option<&str> {
+    let end = if stream.starts_with("file[") { stream.find(']')? + 1 } else { stream.len() };
+    (stream.starts_with("pipe:[") || stream.starts_with("file[")).then(|| &stream[..end])
+}
+
 /// Those of the streams that a dump has to take for granted.
 pub(super) fn external(streams: &[String]) -> Vec<String> {
-    let mut files: Vec<String> =
-        streams.iter().filter(|stream| stream.starts_with("file[")).cloned().collect();
+    let keys = streams.iter().filter_map(|stream| key(stream)).filter(|key| key.starts_with("file["));
+    let mut files: Vec<String> = keys.map(str::to_owned).collect();
+    files.sort();
     files.dedup();
     files
 }
 
-/// Which of our own streams stand for which of the container's.
-pub(super) fn inherited(streams: &[String]) -> Vec<InheritedFd> {
+/// The null device, if one of the streams is to be that.
+pub(super) fn null_device(streams: &[String]) -> Result<Option<OwnedFd>> {
+    if !streams.iter().any(|stream| is_null(stream)) {
+        return Ok(None);
+    }
+    let opened = fs::OpenOptions::new().read(true).write(true).open(NULL);
+    opened.map(|file| Some(file.into())).map_err(|error| Error::File {
+        operation: "open".into(),
+        path: NULL.into(),
+        source: error.into(),
+    })
+}
+
+fn is_null(stream: &str) -> bool {
+    stream.starts_with("file[") && stream.ends_with(NULL)
+}
+
+/// Which of our descriptors stand for which of the container's streams.
+pub(super) fn inherited(streams: &[String], null: Option<&OwnedFd>) -> Vec<InheritedFd> {
     let mut out: Vec<InheritedFd> = Vec::new();
-    for (fd, stream) in (0..3).zip(streams) {
-        let replaced = stream.starts_with("pipe:[") || stream.starts_with("file[");
+    for (own, stream) in (0..3).zip(streams) {
+        let Some(key) = key(stream) else { continue };
         // Two streams that were one stay one.
-        if replaced && !out.iter().any(|known| known.key == *stream) {
-            out.push(InheritedFd { key: stream.clone(), fd });
+        if !out.iter().any(|known| known.key == key) {
+            let fd = null.filter(|_| is_null(stream)).map_or(own, AsRawFd::as_raw_fd);
+            out.push(InheritedFd { key: key.to_owned(), fd });
         }
     }
     out
@@ -99,7 +130,8 @@ mod tests {
     fn pipes_and_files_from_outside_are_replaced_each_once() {
         let of = |streams: [&str; 3]| {
             let streams = streams.map(str::to_owned);
-            let inherited = inherited(&streams).into_iter().map(|fd| (fd.key, fd.fd)).collect::<Vec<_>>();
+            let inherited =
+                inherited(&streams, None).into_iter().map(|fd| (fd.key, fd.fd)).collect::<Vec<_>>();
             (external(&streams), inherited)
         };
         let name = str::to_owned;
@@ -109,7 +141,19 @@ mod tests {
             (vec![], vec![(name("pipe:[1]"), 0), (name("pipe:[2]"), 1)])
         );
         let file = name("file[1a:2b]");
-        assert_eq!(of(["/", "file[1a:2b]", "file[1a:2b]"]), (vec![file.clone()], vec![(file, 1)]));
+        assert_eq!(of(["/", "file[1a:2b]", "file[1a:2b]"]), (vec![file.clone()], vec![(file.clone(), 1)]));
+        assert_eq!(of(["file[1a:2b]/dev/null", "", "file["]), (vec![file.clone()], vec![(file, 0)]));
+    }
+
+    #[test]
+    fn nothing_stays_nothing() {
+        let streams = ["file[7:4]/dev/null", "pipe:[1]", "file[7:4]/dev/null"].map(str::to_owned);
+        let null = null_device(&streams).unwrap();
+        let number = null.as_ref().unwrap().as_raw_fd();
+        let inherited = inherited(&streams, null.as_ref()).into_iter().map(|fd| (fd.key, fd.fd));
+        let expected = [("file[7:4]".to_owned(), number), ("pipe:[1]".to_owned(), 1)];
+        assert_eq!(inherited.collect::<Vec<_>>(), expected);
+        assert!(null_device(&["/dev/null".to_owned()]).unwrap().is_none());
     }
 
     #[test]
@@ -117,10 +161,13 @@ mod tests {
         let pid = std::process::id() as i32;
         let own = super::super::mount_table::of_process("self").unwrap();
         let file = fs::File::open("/etc/passwd").unwrap();
-        let number = std::os::fd::AsRawFd::as_raw_fd(&file);
+        let number = file.as_raw_fd();
         assert_eq!(of_stream(pid, number, &own), "/etc/passwd");
         let inode = file.metadata().unwrap().ino();
         let outside = of_stream(pid, number, &[]);
         assert!(outside.starts_with("file[") && outside.ends_with(&format!(":{inode:x}]")), "{outside}");
+        let null = fs::File::open("/dev/null").unwrap();
+        let outside = of_stream(pid, null.as_raw_fd(), &[]);
+        assert!(outside.starts_with("file[") && outside.ends_with("]/dev/null"), "{outside}");
     }
 }

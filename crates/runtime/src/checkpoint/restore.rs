@@ -58,12 +58,13 @@ impl Restore<'_> {
         let namespaces = namespaces_of(linux)?;
         let mounts: Vec<MountPlan> =
             self.spec.mounts().iter().flatten().map(MountPlan::of).collect::<Result<_>>()?;
-        let (joins, joined) = self.join(&namespaces)?;
+        let (joins, mut passed) = self.join(&namespaces)?;
+        let inherited = self.streams(&mut passed)?;
         let entry = self.cgroup.entry()?;
-        let service = self.start(&criu, &entry, &joined, &mounts)?;
+        let service = self.start(&criu, &entry, &passed, &mounts)?;
         directories.replace(service.given()?);
         let mut request = self.request(&directories, linux, &namespaces, &mounts)?;
-        request.inherit_fd.extend(joins.inherit_fd);
+        request.inherit_fd = joins.inherit_fd.into_iter().chain(inherited).collect();
         request.join_ns = joins.join_ns;
         request.cg_root = cgroups_of(service.pid)?;
         let mut console = None;
@@ -103,17 +104,27 @@ impl Restore<'_> {
         let private = namespaces.separate(kind::CGROUP);
         let cgroups = Cgroups { layout: &layout, path: self.cgroup.path(), private };
         let host = mount_table::of_process("self")?;
-        let streams = descriptors::load(&self.options.images)?;
         Ok(CriuOptions {
             root: Some(text(self.place)),
             evasive_devices: Some(true),
             rst_sibling: Some(true),
             ext_mnt: external::of_restore(&host, mounts, self.bundle, &device_paths(linux), &cgroups),
-            inherit_fd: if self.own_streams { descriptors::inherited(&streams) } else { Vec::new() },
             lsm_profile: self.options.lsm_profile.clone(),
             lsm_mount_context: self.options.lsm_mount_context.clone(),
             ..self.options.shared(directories, self.spec)
         })
+    }
+
+    /// What takes the place of streams that are lost; those of it that CRIU gets besides ours go to `passed`.
+    fn streams(&self, passed: &mut Vec<OwnedFd>) -> Result<Vec<InheritedFd>> {
+        let streams = descriptors::load(&self.options.images)?;
+        if !self.own_streams {
+            return Ok(Vec::new());
+        }
+        let null = descriptors::null_device(&streams)?;
+        let inherited = descriptors::inherited(&streams, null.as_ref());
+        passed.extend(null);
+        Ok(inherited)
     }
 
     /// Names the namespaces that are there already; CRIU gets the returned ones by descriptor.
@@ -146,12 +157,12 @@ impl Restore<'_> {
         Ok((request, opened))
     }
 
-    fn start(&self, criu: &Criu, entry: &Entry, joined: &[OwnedFd], mounts: &[MountPlan]) -> Result<Service> {
+    fn start(&self, criu: &Criu, entry: &Entry, passed: &[OwnedFd], mounts: &[MountPlan]) -> Result<Service> {
         let launch = Launch {
             streams: if self.own_streams { Streams::Own } else { Streams::Null },
             namespaces: kind::MOUNT,
             entry: Some(entry),
-            passed: joined.iter().collect(),
+            passed: passed.iter().collect(),
         };
         criu.start(launch, |socket| {
             places::prepare(self.rootfs, self.place, mounts, self.bundle)?;
