@@ -78,8 +78,12 @@ fn features(_: &Globals, _: &Given) -> Result<u8> {
             "mountExtensions": { "idmap": { "enabled": true } },
             "netDevices": { "enabled": true }
         },
-        "annotations": { "org.opencontainers.runc.version": env!("CARGO_PKG_VERSION") },
-        "potentiallyUnsafeConfigAnnotations": []
+        "annotations": {
+            "org.opencontainers.runc.checkpoint.enabled": "true",
+            "org.opencontainers.runc.version": env!("CARGO_PKG_VERSION")
+        },
+        // What decides which properties a unit gets, and which programs CRIU starts.
+        "potentiallyUnsafeConfigAnnotations": ["org.systemd.property.", "org.criu.config"]
     });
     print(&json(&features)?)
 }
