@@ -25,12 +25,16 @@ pub(super) const VERB: Verb = Verb::new(
 );
 
 fn spec(_: &Globals, given: &Given) -> Result<u8> {
-    let spec = if given.on("rootless")? {
+    let mut spec = if given.on("rootless")? {
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
         Spec::rootless(uid.as_raw(), gid.as_raw())
     } else {
         Spec::default()
     };
+    // Who tries it out sits at one. The same document comes from runc.
+    if let Some(process) = spec.process_mut() {
+        process.set_terminal(Some(true));
+    }
     let path = given.path("bundle").unwrap_or_else(|| ".".into()).join("config.json");
     let failed = |error: std::io::Error| Error::File {
         operation: "write".into(),

@@ -17,6 +17,7 @@ fn what_it_writes_runs() {
     let file = format!("{place}/config.json");
     let mut spec: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     assert_eq!(spec["process"]["args"], json!(["sh"]));
+    assert_eq!(spec["process"]["terminal"], true);
     spec["process"]["args"] = json!(["sh", "-c", "echo ran"]);
     spec["process"]["terminal"] = json!(false);
     // Limits above those of the host's own session can't be given everywhere.
