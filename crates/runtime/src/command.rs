@@ -55,7 +55,7 @@ impl Verb {
     }
 }
 
-const VERBS: [Verb; 17] = [
+static VERBS: [Verb; 17] = [
     create::VERB,
     start::VERB,
     run::VERB,
@@ -131,20 +131,31 @@ impl From<Error> for Failure {
 fn command(args: Vec<OsString>) -> std::result::Result<u8, Failure> {
     let given = match flags::parse(&GLOBALS, args.into_iter())? {
         Some(given) if given.on("version")? => return Ok(print(&version())?),
-        Some(given) if given.words.first().is_some_and(|word| word != "help") => given,
+        Some(given) if !given.words.is_empty() => given,
         _ => return Ok(print(&help())?),
     };
     log::begin(log(&given)?);
     let globals = globals(&given)?;
     let mut words = given.words.into_iter();
     let name = words.next().unwrap_or_default();
-    let unknown = || flags::usage(format!("unknown command {:?}", name.to_string_lossy()));
-    let verb = VERBS.iter().find(|verb| name == verb.syntax.verb).ok_or_else(unknown)?;
-    let Some(given) = flags::parse(&verb.syntax, words)? else {
-        return Ok(print(flags::help(&own_name(), &verb.syntax).trim_end())?);
-    };
+    if name == "help" || name == "h" {
+        return Ok(print(&words.next().map_or_else(|| Ok(help()), |name| verb(&name).map(help_of))?)?);
+    }
+    let verb = verb(&name)?;
+    let Some(given) = flags::parse(&verb.syntax, words)? else { return Ok(print(&help_of(verb))?) };
     flags::check(&verb.syntax, &given)?;
     (verb.run)(&globals, &given).map_err(|error| Failure { code: verb.failed, error })
+}
+
+fn verb(name: &OsStr) -> std::result::Result<&'static Verb, Failure> {
+    // runc's code for this.
+    let unknown =
+        || Failure { code: 3, error: flags::usage(format!("unknown command {:?}", name.to_string_lossy())) };
+    VERBS.iter().find(|verb| name == verb.syntax.verb).ok_or_else(unknown)
+}
+
+fn help_of(verb: &Verb) -> String {
+    flags::help(&own_name(), &verb.syntax).trim_end().to_owned()
 }
 
 fn log(given: &Given) -> Result<Log> {

@@ -2,7 +2,8 @@
 //!
 //! Only a text that does not parse as it is gets a second look, so that the usual one costs nothing more:
 //! a capability that the crate does not know makes it refuse the whole document, where runc warns and goes on; it
-//! misspells `SCHED_FLAG_DL_OVERRUN`; and it takes no empty list of processors, which the specification allows.
+//! misspells `SCHED_FLAG_DL_OVERRUN`; it takes no empty list of processors, which the specification allows; and it asks
+//! for a user where runc takes root.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,7 +12,7 @@ use std::path::Path;
 use barge_oci::runtime_spec::{Capability, LinuxSchedulerFlag, Process, Spec};
 use rustix::fs::{FileType, Mode, OFlags};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::{Cause, Error, Result};
 use crate::plan;
@@ -82,7 +83,8 @@ fn parse<T: DeserializeOwned>(
     // What is no JSON at all, or is wrong elsewhere, keeps the first error: it has line and column.
     let Ok(mut value) = serde_json::from_slice::<Value>(text) else { return Err(first) };
     let warnings = process(&mut value).map(repair).unwrap_or_default();
-    match serde_json::from_value(value) {
+    // As text again: to build the same from a tree would be a second reader of every type, a third of this crate's program.
+    match serde_json::to_vec(&value).and_then(|text| serde_json::from_slice(&text)) {
         Ok(parsed) => Ok((parsed, warnings)),
         Err(_) => Err(first),
     }
@@ -90,6 +92,9 @@ fn parse<T: DeserializeOwned>(
 
 fn repair(process: &mut Value) -> Vec<String> {
     let mut unknown: Vec<String> = Vec::new();
+    if let Some(process) = process.as_object_mut() {
+        process.entry("user").or_insert_with(|| json!({"uid": 0, "gid": 0}));
+    }
     for set in process.get_mut("capabilities").and_then(Value::as_object_mut).into_iter().flatten() {
         let Some(names) = set.1.as_array_mut() else { continue };
         names.retain(|name| {
@@ -122,12 +127,13 @@ mod tests {
 
     #[test]
     fn what_the_types_can_not_read_is_set_right() {
-        let text = br#"{"user":{"uid":0,"gid":0},"args":["a"],"cwd":"/",
+        let text = br#"{"args":["a"],"cwd":"/",
             "capabilities":{"bounding":["CAP_CHOWN","CAP_NO_SUCH"],"effective":["CAP_NO_SUCH"]},
             "scheduler":{"policy":"SCHED_DEADLINE","flags":["SCHED_FLAG_DL_OVERRUN"]},
             "execCPUAffinity":{"initial":"","final":"0"}}"#;
         let (process, warnings) = process(text).unwrap();
         assert_eq!(warnings, ["ignoring unknown or unavailable capabilities: [CAP_NO_SUCH]"]);
+        assert_eq!((process.user().uid(), process.user().gid()), (0, 0));
         let sets = process.capabilities().clone().unwrap();
         assert_eq!(sets.bounding().clone().unwrap().len(), 1);
         assert!(sets.effective().clone().unwrap().is_empty());

@@ -50,7 +50,7 @@ pub(super) fn end(container: &Container) -> Result<()> {
         Err(error) => return Err(error),
     }
     for _ in 0..1000 {
-        if container.status() == Status::Stopped {
+        if container.stage() == Status::Stopped {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(10));

@@ -53,29 +53,28 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8> {
     let preserved = given.number("preserve-fds")?.unwrap_or(0);
     inherited::check(preserved)?;
     let container = Container::load(&globals.root, &given.container()?)?;
-    let (init, status) = container.hold()?;
-    match status {
-        Status::Running | Status::Created => {}
-        Status::Paused if given.on("ignore-paused")? => {}
-        Status::Paused => {
-            let reason = "cannot exec in a paused container (use --ignore-paused to override)";
-            return Err(Error::Usage { reason: reason.into() });
-        }
-        other => return Err(container.wrong(other, "exec")),
+    let (init, stage) = container.hold()?;
+    if stage == Status::Stopped {
+        return Err(container.wrong(stage, "exec"));
+    }
+    let top = container.cgroup()?;
+    if !given.on("ignore-paused")? && top.is_frozen() {
+        let reason = "cannot exec in a paused container (use --ignore-paused to override)";
+        return Err(Error::Usage { reason: reason.into() });
     }
     let spec = &container.document.spec;
-    let process = match given.path("process") {
-        Some(file) => within(read_process(&file)?, spec.process().as_ref()),
+    // A file describes all of the process: no other flag says anything about it.
+    let (process, user) = match given.path("process") {
+        Some(file) => (within(read_process(&file)?, spec.process().as_ref()), None),
         None => {
             let base = spec.process().clone().ok_or_else(|| invalid("process", "is missing"))?;
-            described(base, given)?
+            (described(base, given)?, given.text("user")?)
         }
     };
     let terminal = process.terminal() == Some(true);
     let detach = given.on("detach")?;
     let console_socket = given.path("console-socket");
     streams::check_console(terminal, detach, console_socket.is_some())?;
-    let top = container.cgroup()?;
     let cgroup = given.texts("cgroup")?.iter().try_fold(top, |cgroup, wanted| below(&cgroup, wanted))?;
     let foreground = streams::Foreground::begin(detach)?;
     let mut executed = crate::exec(ExecRequest {
@@ -85,7 +84,7 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8> {
         bundle: &container.document.bundle,
         spec,
         process,
-        user: given.text("user")?,
+        user,
         groups: Vec::new(),
         cgroup: &cgroup,
         stdio: if terminal { Stdio::Terminal { size: None } } else { streams::own()? },
@@ -93,7 +92,7 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8> {
         seccomp_cache: Some(globals.root.join(".seccomp")),
     })
     // What the kernel says when the container's end was faster is of no use to anybody.
-    .map_err(|error| match container.status() {
+    .map_err(|error| match container.stage() {
         stopped @ Status::Stopped => container.wrong(stopped, "exec"),
         _ => error,
     })?;
@@ -184,7 +183,7 @@ fn described(mut process: Process, given: &Given) -> Result<Process> {
     if given.last("no-new-privs").is_some() {
         process.set_no_new_privileges(Some(given.on("no-new-privs")?));
     }
-    let more = given.texts("cap")?.iter().map(|name| capability(name)).collect::<Result<Vec<_>>>()?;
+    let more = capabilities(&given.texts("cap")?);
     if !more.is_empty() {
         let sets = process.capabilities().clone().unwrap_or_else(no_capabilities);
         process.set_capabilities(Some(with_capabilities(sets, &more)));
@@ -202,11 +201,17 @@ fn described(mut process: Process, given: &Given) -> Result<Process> {
     Ok(process)
 }
 
-/// A capability's name, with `CAP_` before it or without.
-fn capability(text: &str) -> Result<Capability> {
-    let name = text.to_ascii_uppercase();
-    let name = name.strip_prefix("CAP_").unwrap_or(&name);
-    name.parse().map_err(|_| Error::Usage { reason: format!("unknown capability {text:?}") })
+/// The capabilities of these names, with `CAP_` before them or without. What is none is left out with a warning.
+fn capabilities(names: &[String]) -> Vec<Capability> {
+    let known = |text: &String| {
+        let name = text.to_ascii_uppercase();
+        name.strip_prefix("CAP_").unwrap_or(&name).parse().ok()
+    };
+    let unknown: Vec<&str> = names.iter().filter(|name| known(name).is_none()).map(String::as_str).collect();
+    if !unknown.is_empty() {
+        warn(&format!("ignoring unknown or unavailable capabilities: [{}]", unknown.join(" ")));
+    }
+    names.iter().filter_map(known).collect()
 }
 
 fn no_capabilities() -> LinuxCapabilities {

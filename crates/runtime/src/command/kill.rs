@@ -26,9 +26,8 @@ fn kill(globals: &Globals, given: &Given) -> Result<u8> {
         container.cgroup()?.signal_all(signal)?;
         return Ok(0);
     }
-    match container.status() {
-        Status::Stopped => return Err(container.wrong(Status::Stopped, "kill")),
-        Status::Created | Status::Running | Status::Paused => {}
+    if container.stage() == Status::Stopped {
+        return Err(container.wrong(Status::Stopped, "kill"));
     }
     container.signal(signal).map(|()| 0)
 }
@@ -40,7 +39,8 @@ const NAMES: [&str; 31] = [
 ];
 const REAL_TIME: (i32, i32) = (34, 64);
 
-/// A signal (or none, 0, which only asks whether there is a process) by number or by name, with or without `SIG`; real-time ones as `RTMIN+3`, `RTMAX-1`.
+/// A signal (or none, 0, which only asks whether there is a process) by number or by name, with or without `SIG`;
+/// real-time ones as `RTMIN+3`, `RTMAX-1`.
 fn number(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse::<i32>() {
         return (0..=REAL_TIME.1).contains(&number).then_some(number);

@@ -23,10 +23,8 @@ fn pause(globals: &Globals, given: &Given) -> Result<u8> {
 
 fn resume(globals: &Globals, given: &Given) -> Result<u8> {
     let container = Container::load(&globals.root, &given.container()?)?;
-    let cgroup = container.cgroup()?;
-    // A container that is paused before its start is one that is created to `state`.
-    if container.status() == Status::Stopped || !cgroup.is_frozen() {
-        return Err(Error::Usage { reason: "container not paused".into() });
+    match container.status() {
+        Status::Paused => container.cgroup()?.thaw().map(|()| 0),
+        _ => Err(Error::Usage { reason: "container not paused".into() }),
     }
-    cgroup.thaw().map(|()| 0)
 }

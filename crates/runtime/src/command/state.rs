@@ -176,7 +176,7 @@ impl Container {
         Ok(Self { directory, document, place: OnceCell::new() })
     }
 
-    /// Its init, and what it is doing; no init when it has stopped. In this order: a number that another process has by
+    /// Its init and its [stage](Self::stage); no init when it has stopped. In this order: a number that another process has by
     /// now does not pass for the container's, and what passed can't become another's any more.
     pub(super) fn hold(&self) -> Result<(Option<OwnedFd>, Status)> {
         let pid = self.document.pid;
@@ -186,8 +186,8 @@ impl Container {
             Err(Errno::SRCH) => None,
             Err(errno) => return Err(Error::Hold { pid, source: errno.into() }),
         };
-        let status = self.status();
-        Ok((init.filter(|_| status != Status::Stopped), status))
+        let stage = self.stage();
+        Ok((init.filter(|_| stage != Status::Stopped), stage))
     }
 
     /// Sends a signal to its init; none to a process that only has its number.
@@ -199,17 +199,20 @@ impl Container {
     }
 
     pub(super) fn status(&self) -> Status {
+        let stage = self.stage();
+        match stage != Status::Stopped && self.cgroup().is_ok_and(|cgroup| cgroup.is_frozen()) {
+            true => Status::Paused,
+            false => stage,
+        }
+    }
+
+    /// Its status for those to whom it is the same whether it is paused; never `Paused`.
+    pub(super) fn stage(&self) -> Status {
         match process(self.document.pid) {
             Some(process) if process.start_time == self.document.start_time && !process.dead => {}
             _ => return Status::Stopped,
         }
-        if self.directory.join(FIFO).exists() {
-            return Status::Created;
-        }
-        match self.cgroup().map(|cgroup| cgroup.is_frozen()) {
-            Ok(true) => Status::Paused,
-            _ => Status::Running,
-        }
+        if self.directory.join(FIFO).exists() { Status::Created } else { Status::Running }
     }
 
     pub(super) fn cgroup(&self) -> Result<Cgroup> {

@@ -87,7 +87,11 @@ fn help_names_every_verb_and_flag() {
     for verb in ["create", "start", "run", "exec", "kill", "delete", "list", "state", "features", "update"] {
         assert!(help.contains(&format!("\n  {verb} ")), "{help}");
     }
-    assert!(bundle.command(&["exec", "--help"]).good().contains("--console-socket"));
+    assert_eq!(bundle.command(&["help"]).good(), help);
+    let of_exec = bundle.command(&["exec", "--help"]).good();
+    assert!(of_exec.contains("--console-socket"), "{of_exec}");
+    assert_eq!(bundle.command(&["help", "exec"]).good(), of_exec);
+    assert_eq!((bundle.command(&["help", "nope"]).code, bundle.command(&["nope"]).code), (3, 3));
     assert!(bundle.command(&["exec", "--nope"]).bad().contains("flag provided but not defined: -nope"));
     assert_eq!(bundle.command(&["exec", "--nope"]).code, 1);
 }

@@ -80,7 +80,12 @@ fn more_rights_groups_and_descriptors_are_given_when_asked_for() {
     assert_eq!(plain, "00000000a80425fb\n00000000a80425fb\n0000000000000000\n");
     let more = run(&["--cap", "CAP_NET_ADMIN", "--cap", "sys_time"], rights).good();
     assert_eq!(more, "00000000aa0435fb\n00000000aa0435fb\n0000000000000000\n");
-    assert!(run(&["--cap", "CAP_FLY"], "true").bad().contains("unknown capability"));
+    let unknown = run(&["--cap", "CAP_FLY", "--cap", "CAP_NET_ADMIN", "--cap", "CAP_SYS_TIME"], rights);
+    assert!(
+        unknown.stderr.contains("ignoring unknown or unavailable capabilities: [CAP_FLY]"),
+        "{unknown:?}"
+    );
+    assert_eq!(unknown.good(), more);
     assert_eq!(run(&["-g", "77", "--additional-gids", "78"], "id -G").good(), "0 77 78\n");
 }
 
@@ -191,4 +196,49 @@ fn a_detached_one_with_a_terminal_hands_it_over() {
     let _ = master.read_to_end(&mut text);
     let text = String::from_utf8_lossy(&text);
     assert!(text.contains("/dev/pts/") && text.contains("typed"), "{text}");
+}
+
+#[test]
+fn a_file_describes_all_of_a_process() {
+    let bundle = Bundle::shell("sleep 100");
+    bundle.start();
+    let file = bundle.directory.join("process.json");
+    let describe = |process: serde_json::Value| std::fs::write(&file, process.to_string()).unwrap();
+    let script = "id -u; pwd; echo $A; grep CapEff /proc/self/status";
+    let process = json!({"args": ["sh", "-c", script], "cwd": "/tmp", "env": ["PATH=/bin", "A=file"]});
+    describe(process.clone());
+    let run =
+        |flags: &[&str]| bundle.exec_with(&[&["--process", file.to_str().unwrap()], flags].concat()).good();
+    // What it leaves open is root, and what the container's own process may do.
+    let expected = "0\n/tmp\nfile\nCapEff:\t00000000a80425fb\n";
+    assert_eq!(run(&[]), expected);
+    // The flags that describe a process are for those without a file.
+    assert_eq!(run(&["--user", "app", "--cwd", "/", "--env", "A=flag", "--cap", "CAP_NET_ADMIN"]), expected);
+    let rights = json!({"bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"]});
+    let mut process = process;
+    process["capabilities"] = rights;
+    process["user"] = json!({"uid": 0, "gid": 0});
+    describe(process);
+    assert!(run(&[]).ends_with("CapEff:\t0000000000000020\n"));
+    describe(json!({"args": ["true"], "user": {"uid": 0, "gid": 0}}));
+    assert!(bundle.exec_with(&["-p", file.to_str().unwrap()]).bad().contains("cwd"));
+}
+
+#[test]
+fn a_container_that_waits_for_its_start_can_be_paused() {
+    let bundle = Bundle::shell("sleep 100");
+    bundle.write();
+    let directory = bundle.directory.to_str().unwrap();
+    let mut create = bundle.runtime(&["create", "--bundle", directory, &bundle.id]);
+    create.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    assert!(create.status().unwrap().success());
+    let command = |verb: &str| bundle.command(&[verb, &bundle.id]);
+    command("pause").good();
+    assert!(command("state").good().contains(r#""status": "paused""#));
+    assert!(bundle.exec(&["true"]).bad().contains("cannot exec in a paused container"));
+    command("resume").good();
+    assert!(command("state").good().contains(r#""status": "created""#));
+    assert_eq!(bundle.exec(&["echo", "up"]).good(), "up\n");
+    command("start").good();
+    assert!(command("state").good().contains(r#""status": "running""#));
 }
