@@ -34,6 +34,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use barge_oci::runtime_spec::{LinuxDeviceCgroup, LinuxResources, Spec};
+use rustix::io::Errno;
 use rustix::process::Signal;
 
 use crate::error::{Error, Result};
@@ -135,11 +136,7 @@ impl Cgroup {
 
     /// Removes what was made for nothing. A group that somebody else has groups or processes in stays as it is.
     fn abandon(&self) {
-        let directories = match &self.places {
-            Places::Legacy(places) => places.iter().map(|place| place.directory.as_path()).collect(),
-            Places::Unified(directory) => vec![directory.as_path()],
-        };
-        directories.into_iter().for_each(|directory| drop(fs::remove_dir(directory)));
+        self.directories().into_iter().for_each(|directory| drop(fs::remove_dir(directory)));
     }
 
     /// Has systemd make the cgroup of a specification. It lasts as long as a process is in it: at first that is the
@@ -171,12 +168,12 @@ impl Cgroup {
         if made == Made::New || self.scope.is_some() {
             return Ok(());
         }
-        match tree::processes(directory)?.len() {
-            0 => Ok(()),
-            count => Err(Error::CgroupUnsupported {
-                reason: format!("container's cgroup is not empty: {count} process(es) found"),
-            }),
-        }
+        let reason = match tree::processes(directory)?.len() {
+            0 if self.is_frozen() => "container's cgroup unexpectedly frozen".into(),
+            0 => return Ok(()),
+            count => format!("container's cgroup is not empty: {count} process(es) found"),
+        };
+        Err(Error::CgroupUnsupported { reason })
     }
 
     fn locate(layout: &Layout, path: &Path) -> Result<Self> {
@@ -317,7 +314,8 @@ impl Cgroup {
 
     /// Sends a signal to every process in it and below it; none escapes by forking.
     pub fn signal_all(&self, signal: i32) -> Result<()> {
-        if signal == Signal::KILL.as_raw()
+        let kill = signal == Signal::KILL.as_raw();
+        if kill
             && let Places::Unified(directory) = &self.places
             && fs::write(directory.join("cgroup.kill"), "1").is_ok()
         {
@@ -328,8 +326,11 @@ impl Cgroup {
         let frozen = paused || self.freeze().is_ok();
         let sent = self.procs().and_then(|pids| pids.into_iter().try_for_each(|pid| send(pid, signal)));
         // A paused container stays so, unless it is to die.
-        if frozen && (!paused || signal == Signal::KILL.as_raw()) {
+        if frozen && (!paused || kill) {
             self.thaw()?;
+        }
+        if let (true, Places::Legacy(places)) = (kill, &self.places) {
+            v1::thaw_below(places);
         }
         sent
     }
@@ -337,15 +338,24 @@ impl Cgroup {
     /// Kills every process in it and below it, and waits until none is left.
     pub(crate) fn end(&self) -> Result<()> {
         for attempt in 0..1000_u64 {
-            if self.procs()?.is_empty() {
+            let left = self.everyone()?;
+            if left.is_empty() {
                 return Ok(());
             }
             if attempt.is_multiple_of(100) {
                 self.signal_all(Signal::KILL.as_raw())?;
+                // Those too that somebody has put into one hierarchy of version 1 only.
+                left.into_iter().try_for_each(|pid| send(pid, Signal::KILL.as_raw()))?;
             }
             std::thread::sleep(Duration::from_millis(attempt.min(10)));
         }
-        Err(failed(self.directory()?, "wait for the end of all in", rustix::io::Errno::TIMEDOUT.into()))
+        Err(failed(self.directory()?, "wait for the end of all in", Errno::TIMEDOUT.into()))
+    }
+
+    /// As [`Cgroup::procs`], in any hierarchy.
+    fn everyone(&self) -> Result<Vec<i32>> {
+        let each = self.directories().into_iter().map(tree::processes);
+        Ok(each.collect::<Result<Vec<_>>>()?.concat())
     }
 
     /// Stops every process in it; returns when all stand still.
@@ -400,13 +410,30 @@ impl Cgroup {
     /// Goes on after a failure and returns the first.
     pub fn remove(&self) -> Result<()> {
         let unit = self.scope.as_ref().map_or(Ok(()), systemd::remove);
-        let directories = match &self.places {
-            Places::Legacy(places) => {
-                places.iter().map(|p| tree::remove(&p.directory)).fold(Ok(()), Result::and)
+        unit.and(self.remove_directories())
+    }
+
+    /// As [`Cgroup::remove`], and kills whoever is left: a process that a runtime had just put there when it was killed
+    /// itself belongs to nobody else.
+    pub(crate) fn clear(&self) -> Result<()> {
+        match self.remove() {
+            Err(Error::Cgroup { source, .. }) if source.errno() == Errno::BUSY.raw_os_error() => {
+                self.end()?;
+                self.remove_directories()
             }
-            Places::Unified(directory) => tree::remove(directory),
-        };
-        unit.and(directories)
+            result => result,
+        }
+    }
+
+    fn remove_directories(&self) -> Result<()> {
+        self.directories().into_iter().map(tree::remove).fold(Ok(()), Result::and)
+    }
+
+    fn directories(&self) -> Vec<&Path> {
+        match &self.places {
+            Places::Legacy(places) => places.iter().map(|place| place.directory.as_path()).collect(),
+            Places::Unified(directory) => vec![directory],
+        }
     }
 }
 
@@ -433,10 +460,14 @@ fn invalid(field: &str, reason: String) -> Error {
 }
 
 fn send(pid: i32, signal: i32) -> Result<()> {
+    // Who is in no pid namespace of ours has the number 0, which would mean our own process group.
+    if pid <= 0 {
+        return Ok(());
+    }
     match barge_sys::process::kill(pid, signal) {
         Ok(()) => Ok(()),
         // It has ended in the meantime.
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(()),
         Err(error) => Err(Error::Signal { signal, pid, source: error.into() }),
     }
 }

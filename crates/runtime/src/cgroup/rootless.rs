@@ -8,7 +8,7 @@ use std::path::Path;
 use barge_oci::runtime_spec::LinuxResources;
 use rustix::io::Errno;
 
-use super::{Cgroup, Layout, Places, settings, v1, v2};
+use super::{Cgroup, Layout, Made, Places, settings, v1, v2};
 use crate::error::{Error, Result};
 use crate::userns;
 
@@ -27,24 +27,35 @@ impl Cgroup {
         resources: Option<&LinuxResources>,
     ) -> Result<Self> {
         let mut cgroup = Self::locate(layout, path)?;
-        let places = match &cgroup.places {
-            Places::Legacy(places) => {
-                Places::Legacy(places.iter().filter(|place| has_made(place)).cloned().collect())
-            }
-            Places::Unified(directory) => match v2::make(&cgroup.path, directory) {
-                Ok(_) => cgroup.places.clone(),
-                Err(error) if is_expected(&error) => Places::Legacy(Vec::new()),
-                Err(error) => return Err(error),
-            },
-        };
         let unified = matches!(cgroup.places, Places::Unified(_));
-        cgroup.places = places;
-        let limited = resources.map_or(Ok(()), |resources| cgroup.limit_where_allowed(resources, unified));
-        limited.inspect_err(|_| {
-            // The first failure is what the caller wants to hear of.
-            let _ = cgroup.remove();
-        })?;
+        let made = cgroup.furnish_where_allowed().and_then(|places| {
+            cgroup.places = places;
+            resources.map_or(Ok(()), |resources| cgroup.limit_where_allowed(resources, unified))
+        });
+        // The first failure is what the caller wants to hear of.
+        made.inspect_err(|_| cgroup.abandon())?;
         Ok(cgroup)
+    }
+
+    /// Makes the directories that may be made, and says which those are.
+    fn furnish_where_allowed(&self) -> Result<Places> {
+        match &self.places {
+            Places::Legacy(places) => {
+                let mut allowed = Vec::new();
+                for place in places {
+                    if let Some(made) = made(place) {
+                        self.check_made(&place.directory, made)?;
+                        allowed.push(place.clone());
+                    }
+                }
+                Ok(Places::Legacy(allowed))
+            }
+            Places::Unified(directory) => match v2::make(&self.path, directory) {
+                Ok(made) => self.check_made(directory, made).map(|()| self.places.clone()),
+                Err(error) if is_expected(&error) => Ok(Places::Legacy(Vec::new())),
+                Err(error) => Err(error),
+            },
+        }
     }
 
     fn limit_where_allowed(&self, resources: &LinuxResources, unified: bool) -> Result<()> {
@@ -66,7 +77,7 @@ impl Cgroup {
 }
 
 /// Whether the place is there and lets processes in. What was made for nothing is removed.
-fn has_made(place: &v1::Place) -> bool {
-    let made = place.make().and_then(|_| place.tasks());
-    made.inspect_err(|_| drop(std::fs::remove_dir(&place.directory))).is_ok()
+fn made(place: &v1::Place) -> Option<Made> {
+    let made = place.make().and_then(|made| place.tasks().map(|_| made));
+    made.inspect_err(|_| drop(std::fs::remove_dir(&place.directory))).ok()
 }

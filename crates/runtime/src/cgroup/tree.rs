@@ -6,7 +6,7 @@
 
 use std::ffi::{CString, OsStr};
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -28,11 +28,11 @@ pub(super) fn remove(directory: &Path) -> Result<()> {
     loop {
         match fs::remove_dir(directory) {
             Ok(()) => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) if pause > Duration::from_millis(100) => {
-                return Err(failed(directory, "remove", error));
-            }
-            Err(_) => {}
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::NOENT) => return Ok(()),
+                Some(Errno::BUSY | Errno::NOTEMPTY) if pause < Duration::from_millis(100) => {}
+                _ => return Err(failed(directory, "remove", error)),
+            },
         }
         // What can't be removed now shows in the next try.
         let _ = walk(directory, &mut |_| Ok(()), Leaving::Removed);
@@ -66,6 +66,17 @@ pub(super) fn processes(directory: &Path) -> Result<Vec<i32>> {
         Ok(()) | Err(Errno::NOENT) => Ok(pids),
         Err(errno) => Err(failed(directory, "read the processes of", errno.into())),
     }
+}
+
+/// Writes a value to a file of a directory and of all below it, wherever it can be written.
+pub(super) fn write(directory: &Path, file: &str, value: &str) {
+    let mut set = |group: &OwnedFd| {
+        if let Ok(file) = openat(group, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+            let _ = rustix::io::write(file, value.as_bytes());
+        }
+        Ok(())
+    };
+    let _ = walk(directory, &mut set, Leaving::Untouched);
 }
 
 /// What happens to a group when all below it have been seen.
@@ -120,7 +131,12 @@ fn leave(parent: &OwnedFd, name: &CString, leaving: Leaving) {
 /// The groups in a group. Control files are no directories.
 fn below(group: &OwnedFd) -> rustix::io::Result<Vec<CString>> {
     let mut out = Vec::new();
-    for entry in Dir::read_from(group)? {
+    let entries = match Dir::read_from(group) {
+        // Somebody has removed it since it was opened.
+        Err(Errno::NOENT | Errno::NODEV) => return Ok(out),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = match entry {
             Err(Errno::NOENT | Errno::NODEV) => break,
             entry => entry?,

@@ -10,7 +10,7 @@ use super::device_rules::Rule;
 use super::layout::Hierarchy;
 use super::order::write_in_order;
 use super::settings::Setting;
-use super::{Made, failed, make_directory, unsupported, write_value};
+use super::{Made, failed, make_directory, tree, unsupported, write_value};
 use crate::error::{Error, Result};
 
 /// A container's directory in one hierarchy.
@@ -129,6 +129,13 @@ pub(super) fn set_frozen(places: &[Place], state: &str) -> Result<()> {
         std::thread::sleep(Duration::from_micros(10 * (attempt + 1).min(1000)));
     }
     Err(failed(&file, &format!("wait for {state}"), io::Error::from(rustix::io::Errno::TIMEDOUT)))
+}
+
+/// Lets go what a container has frozen itself, in groups below its own: nothing frozen dies.
+pub(super) fn thaw_below(places: &[Place]) {
+    if let Some(directory) = place(places, "freezer") {
+        tree::write(directory, "freezer.state", THAWED);
+    }
 }
 
 pub(super) fn is_frozen(places: &[Place]) -> bool {

@@ -248,24 +248,24 @@ impl Container {
         }
     }
 
-    /// Removes the cgroup, then the state. Both are tried; the first failure is returned. When nothing of it is left,
-    /// its poststop hooks run.
+    /// Removes the cgroup and what else the host has of it, then the state. The state stays with what can't be removed, so
+    /// that it can be tried again. When nothing of it is left, its poststop hooks run.
     pub(super) fn remove(&self) -> Result<()> {
         let cgroup = self.cgroup().and_then(|cgroup| {
             if self.outlived() {
                 cgroup.end()?;
             }
-            cgroup.remove()
+            cgroup.clear()
         });
         let linux = self.document.spec.linux().as_ref();
         let rdt = linux.map_or(Ok(None), |linux| RdtPlan::of(linux, &self.document.id));
         let rdt = rdt.and_then(|rdt| rdt.map_or(Ok(()), |rdt| rdt.remove()));
-        let directory = fs::remove_dir_all(&self.directory).map_err(|error| Error::File {
+        cgroup.and(rdt)?;
+        fs::remove_dir_all(&self.directory).map_err(|error| Error::File {
             operation: "remove".into(),
             path: self.directory.clone(),
             source: error.into(),
-        });
-        cgroup.and(rdt).and(directory)?;
+        })?;
         if let Some(hooks) = self.hooks()? {
             hooks.poststop().iter().for_each(|failure| super::warn(failure));
         }

@@ -128,6 +128,124 @@ fn a_paused_container_gets_a_signal_and_stays_paused() {
     assert_gone(&bundle);
 }
 
+/// A process that is only in the container's group, as one whose runtime was killed on the way into a container.
+#[test]
+fn who_was_left_in_the_group_is_ended_with_the_container() {
+    let bundle = Bundle::shell("sleep 1000");
+    bundle.start();
+    let mut stray = Command::new("sleep").arg("1000").spawn().unwrap();
+    fs::write(bundle.cgroup("memory").join("cgroup.procs"), stray.id().to_string()).unwrap();
+    bundle.command(&["kill", &bundle.id, "KILL"]).good();
+    wait_for("it ends", || bundle.command(&["state", &bundle.id]).stdout.contains("stopped"));
+    let deleted = bundle.command(&["delete", &bundle.id]);
+    let _ = stray.kill();
+    stray.wait().unwrap();
+    deleted.good();
+    assert_gone(&bundle);
+}
+
+/// What is frozen does not die, and on version 1 nobody else thaws what a container has frozen in a group of its own.
+#[test]
+fn what_a_container_has_frozen_itself_dies_with_it() {
+    let bundle = own_groups(
+        "mkdir -p $base/a/b; sleep 1000 & echo $! >$base/a/b/cgroup.procs; \
+         if test -e $base/a/cgroup.freeze; then echo 1 >$base/a/cgroup.freeze; \
+         else echo FROZEN >$base/a/freezer.state; fi; echo up; sleep 1000",
+    );
+    bundle.start();
+    wait_for("it is up", || bundle.output().contains("up"));
+    bundle.command(&["delete", "--force", &bundle.id]).good();
+    assert_gone(&bundle);
+}
+
+#[test]
+fn a_frozen_group_from_before_is_refused() {
+    let bundle = Bundle::shell("true");
+    let group = bundle.cgroup("freezer");
+    fs::create_dir(&group).unwrap();
+    let files = [("cgroup.freeze", "1", "0"), ("freezer.state", "FROZEN", "THAWED")];
+    let (file, stop, go) = files.into_iter().find(|(file, ..)| group.join(file).exists()).unwrap();
+    fs::write(group.join(file), stop).unwrap();
+    let error = bundle.run().bad();
+    // It is empty, so whoever it is refused to may remove it.
+    let _ = fs::write(group.join(file), go);
+    let _ = fs::remove_dir(&group);
+    assert!(error.contains("container's cgroup unexpectedly frozen"), "{error}");
+    assert_gone(&bundle);
+}
+
+#[test]
+fn what_can_not_be_removed_can_be_deleted_again() {
+    let bundle = Bundle::shell("true");
+    bundle.start();
+    wait_for("it ends", || bundle.command(&["state", &bundle.id]).stdout.contains("stopped"));
+    let inner = bundle.cgroup("freezer").join("inner");
+    fs::create_dir(&inner).unwrap();
+    // A mount point can't be removed where it is one, and can elsewhere.
+    let script = "mount --make-rprivate / && mount -t tmpfs none $0 && exec \"$@\"";
+    let delete = bundle.runtime(&["delete", &bundle.id]);
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script]).arg(&inner).arg(delete.get_program()).args(delete.get_args());
+    let error = Outcome::of(command.output().unwrap()).bad();
+    assert!(error.contains("remove: device or resource busy"), "{error}");
+    assert!(bundle.command(&["state", &bundle.id]).good().contains("stopped"));
+    bundle.command(&["delete", &bundle.id]).good();
+    assert_gone(&bundle);
+}
+
+/// Two thousand groups of others, and as many of its own.
+#[test]
+fn thousands_of_groups_are_no_obstacle() {
+    const MANY: usize = 2000;
+    let bundle = own_groups(&format!(
+        "cd $base && mkdir $(seq {MANY}) && mkdir -p 7/x/y && cd / && echo up; sleep 1000"
+    ));
+    // Without controllers, which would be dear: what is looked at is the number of them.
+    let neighbours = Neighbours::make(&bundle, MANY);
+    let pid = bundle.start();
+    wait_for("it is up", || bundle.output().contains("up"));
+    assert_eq!(bundle.exec(&["echo", "there"]).good(), "there\n");
+    assert!(bundle.command(&["list"]).good().contains("running"));
+    let pids = bundle.command(&["ps", "--format", "json", &bundle.id]).good();
+    assert!(pids.contains(&pid.to_string()), "{pids}");
+    bundle.command(&["pause", &bundle.id]).good();
+    assert!(bundle.command(&["state", &bundle.id]).good().contains("paused"));
+    bundle.command(&["resume", &bundle.id]).good();
+    bundle.command(&["events", "--stats", &bundle.id]).good();
+    bundle.command(&["delete", "--force", &bundle.id]).good();
+    assert_gone(&bundle);
+    assert_eq!(neighbours.count(), MANY);
+}
+
+/// Groups beside a container's, in the hierarchy of the freezer or the one there is.
+struct Neighbours(PathBuf);
+
+impl Neighbours {
+    fn make(bundle: &Bundle, count: usize) -> Self {
+        let above = bundle.cgroup("freezer").with_file_name(format!("barge-beside-{}", bundle.id));
+        fs::create_dir(&above).unwrap();
+        let own = Self(above);
+        (0..count).for_each(|number| fs::create_dir(own.0.join(number.to_string())).unwrap());
+        own
+    }
+
+    fn groups(&self) -> impl Iterator<Item = PathBuf> {
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
+    }
+
+    fn count(&self) -> usize {
+        self.groups().count()
+    }
+}
+
+impl Drop for Neighbours {
+    fn drop(&mut self) {
+        self.groups().for_each(|group| drop(fs::remove_dir(group)));
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
 /// What a container costs does not depend on how many there are beside it: no directory above its own is listed.
 #[test]
 fn neighbours_are_not_looked_at() {
