@@ -12,6 +12,7 @@
 mod delegation;
 mod device_program;
 mod device_rules;
+mod former;
 mod ignored;
 mod layout;
 mod oom;
@@ -38,6 +39,7 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 
 use crate::error::{Error, Result};
+use former::Former;
 pub(crate) use layout::{Hierarchy, Layout, mounted_at, unescape};
 pub use oom::OomWatch;
 #[cfg(any(test, fuzzing))]
@@ -251,33 +253,44 @@ impl Cgroup {
         }
     }
 
-    /// Changes the limits that `resources` names and leaves the others. Device rules are not limits and stay.
+    /// Changes the limits that `resources` names and leaves the others. Device rules are not limits and stay. On failure
+    /// all limits stay as they were, except that systemd keeps what it has taken.
     pub fn update(&self, resources: &LinuxResources) -> Result<()> {
-        match &self.scope {
-            Some(scope) => {
-                // Systemd would set what is refused here.
-                if let (Places::Unified(directory), Some(memory)) = (&self.places, resources.memory()) {
-                    v2::check_use(directory, memory)?;
-                }
-                self.apply(&systemd::update(scope, resources, &self.places)?)
-            }
-            None => self.apply(resources),
-        }
+        let settings = self.settings(resources)?;
+        self.check_use(resources)?;
+        let former = Former::of(&self.places, &settings);
+        let updated = match &self.scope {
+            Some(scope) => self.apply(&systemd::update(scope, resources, &self.places)?),
+            None => self.write(&settings),
+        };
+        updated.inspect_err(|_| former.restore())
     }
 
     fn apply(&self, resources: &LinuxResources) -> Result<()> {
+        let settings = self.settings(resources)?;
+        self.check_use(resources)?;
+        self.write(&settings)
+    }
+
+    fn settings(&self, resources: &LinuxResources) -> Result<Vec<Setting>> {
         match &self.places {
-            Places::Legacy(places) => {
-                let settings = settings::for_v1(resources)?;
-                v1::apply(places, &settings)
-            }
-            Places::Unified(directory) => {
-                let settings = settings::for_v2(resources)?;
-                if let Some(memory) = resources.memory() {
-                    v2::check_use(directory, memory)?;
-                }
-                v2::apply(directory, &settings)
-            }
+            Places::Legacy(_) => settings::for_v1(resources),
+            Places::Unified(_) => settings::for_v2(resources),
+        }
+    }
+
+    /// The kernel of version 1 refuses by itself what it can't do.
+    fn check_use(&self, resources: &LinuxResources) -> Result<()> {
+        match (&self.places, resources.memory()) {
+            (Places::Unified(directory), Some(memory)) => v2::check_use(directory, memory),
+            _ => Ok(()),
+        }
+    }
+
+    fn write(&self, settings: &[Setting]) -> Result<()> {
+        match &self.places {
+            Places::Legacy(places) => v1::apply(places, settings),
+            Places::Unified(directory) => v2::apply(directory, settings),
         }
     }
 

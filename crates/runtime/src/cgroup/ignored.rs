@@ -1,15 +1,45 @@
-//! Limits that a host has nothing for and that runc passes over too: their owner is told. Pure.
+//! Limits that a host has nothing for and that runc passes over too: their owner is told.
+
+use std::path::Path;
 
 use barge_oci::runtime_spec::LinuxResources;
 
-use super::{Cgroup, Places};
+use super::settings::{self, Absent, Setting};
+use super::{Cgroup, Places, v1};
 
 impl Cgroup {
     /// What of `resources` is not done here, in words for whoever asked for it.
     pub(crate) fn ignored(&self, resources: &LinuxResources) -> Vec<String> {
         let unified = matches!(self.places, Places::Unified(_));
-        everywhere(resources).chain(if unified { with_v2(resources) } else { Vec::new() }).collect()
+        let mut out: Vec<String> = everywhere(resources).collect();
+        if unified {
+            out.extend(with_v2(resources));
+        }
+        if may_be_told(resources) {
+            let settings = if unified { settings::for_v2(resources) } else { settings::for_v1(resources) }
+                .unwrap_or_default();
+            out.extend(settings.iter().filter_map(|setting| self.passed_over(setting)));
+        }
+        out
     }
+
+    fn passed_over(&self, setting: &Setting) -> Option<String> {
+        let directory = match &self.places {
+            Places::Legacy(places) => v1::place(places, setting.controller),
+            Places::Unified(directory) => Some(directory.as_path()),
+        };
+        let is_there = |file: &str| directory.unwrap_or(Path::new("/nonexistent")).join(file).exists();
+        if setting.absent != Absent::Told || setting.ways().any(|(file, _)| is_there(file)) {
+            return None;
+        }
+        let files: Vec<&str> = setting.ways().map(|(file, _)| file).collect();
+        Some(format!("{:?} is ignored: this host has no {}", setting.value, files.join(" or ")))
+    }
+}
+
+/// Whether there is a limit among them that is told when a host lacks it: others need not be looked for.
+fn may_be_told(resources: &LinuxResources) -> bool {
+    resources.block_io().is_some() || resources.cpu().as_ref().is_some_and(|cpu| cpu.burst().is_some())
 }
 
 fn everywhere(resources: &LinuxResources) -> impl Iterator<Item = String> {

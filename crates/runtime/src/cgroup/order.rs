@@ -5,13 +5,13 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::settings::{Setting, UNIFIED};
+use super::settings::{Absent, Setting, UNIFIED};
 use super::{unsupported, write_value};
 use crate::error::{Error, Result};
 
 /// Pairs of which the kernel refuses the first while the second has its present value: where the second is about to
 /// be set too, it is lifted until then. The third is how.
-const PAIRS: [(&str, &str, &str); 5] = [
+const PAIRS: [(&str, &str, &str); 7] = [
     // Memory alone may not be above memory and swap together.
     ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "-1"),
     // A quota may not be too large for its period.
@@ -19,6 +19,9 @@ const PAIRS: [(&str, &str, &str); 5] = [
     // What is saved up may not be more than a quota.
     ("cpu.cfs_quota_us", "cpu.cfs_burst_us", "0"),
     ("cpu.max", "cpu.max.burst", "0"),
+    // Who is idle has no weight.
+    ("cpu.shares", "cpu.idle", "0"),
+    ("cpu.weight", "cpu.idle", "0"),
     // Real time may not be longer than its period.
     ("cpu.rt_period_us", "cpu.rt_runtime_us", "0"),
 ];
@@ -32,8 +35,13 @@ pub(super) fn write_in_order(directory: &Path, setting: &Setting, rest: &[Settin
     let pair = PAIRS.iter().find(|(first, ..)| setting.file == *first);
     match pair.filter(|(_, second, _)| rest.iter().any(|later| later.file == *second)) {
         Some((_, second, lifted)) => {
-            write_value(&directory.join(second), lifted)?;
-            write_setting(directory, setting)
+            let second = directory.join(second);
+            let before = fs::read_to_string(&second);
+            write_value(&second, lifted)?;
+            write_setting(directory, setting).inspect_err(|_| {
+                // Not even half of it is done. The refusal is what the caller wants to hear of.
+                let _ = before.and_then(|before| fs::write(&second, before));
+            })
         }
         None => Err(refused),
     }
@@ -46,23 +54,18 @@ fn errno(error: &Error) -> Option<Errno> {
     }
 }
 
-/// Writes a setting into its directory; a file that this kernel lacks matters only when the setting must hold.
+/// Writes a setting into its directory. What a kernel does not have shows in the failure: no call is spent on looking.
 fn write_setting(directory: &Path, setting: &Setting) -> Result<()> {
-    if setting.unless.is_some_and(|other| directory.join(other).exists()) {
-        return Ok(());
-    }
     let file = directory.join(&setting.file);
-    let error = match write_value(&file, &setting.value) {
-        Err(error) => error,
-        Ok(()) => return Ok(()),
-    };
-    match errno(&error) {
-        _ if !file.exists() => match setting.required {
-            true => Err(missing(directory, setting)),
-            false => Ok(()),
-        },
-        Some(Errno::BUSY) if setting.file == "memory.limit_in_bytes" => Err(busy(directory, setting)),
-        _ => Err(error),
+    let Err(error) = write_value(&file, &setting.value) else { return Ok(()) };
+    if file.exists() {
+        let full = errno(&error) == Some(Errno::BUSY) && setting.file == "memory.limit_in_bytes";
+        return Err(if full { busy(directory, setting) } else { error });
+    }
+    match &setting.or {
+        Some((other, value)) if directory.join(other).exists() => write_value(&directory.join(other), value),
+        _ if setting.absent == Absent::Refused => Err(missing(directory, setting)),
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,8 @@ use std::path::Path;
 use barge_oci::runtime_spec::LinuxResources;
 use rustix::io::Errno;
 
-use super::{Cgroup, Layout, Made, Places, settings, v1, v2};
+use super::settings::{self, Absent};
+use super::{Cgroup, Layout, Made, Places, v1, v2};
 use crate::error::{Error, Result};
 use crate::userns;
 
@@ -64,7 +65,7 @@ impl Cgroup {
             Places::Legacy(places) => places.iter().any(|place| place.has(controller)),
             Places::Unified(_) => true,
         };
-        match wanted.iter().find(|setting| setting.required && !there(setting.controller)) {
+        match wanted.iter().find(|setting| setting.absent == Absent::Refused && !there(setting.controller)) {
             Some(setting) => Err(Error::CgroupUnsupported {
                 reason: format!(
                     "cannot set {} limit: container could not join or create cgroup",

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::device_rules::Rule;
 use super::layout::Hierarchy;
 use super::order::write_in_order;
-use super::settings::Setting;
+use super::settings::{Absent, Setting};
 use super::{Made, failed, make_directory, tree, unsupported, write_value};
 use crate::error::{Error, Result};
 
@@ -77,7 +77,7 @@ fn inherit_cpuset(mount: &Path, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-fn place<'a>(places: &'a [Place], controller: &str) -> Option<&'a Path> {
+pub(super) fn place<'a>(places: &'a [Place], controller: &str) -> Option<&'a Path> {
     places.iter().find(|place| place.has(controller)).map(|place| place.directory.as_path())
 }
 
@@ -86,7 +86,7 @@ pub(super) fn apply(places: &[Place], settings: &[Setting]) -> Result<()> {
     for (index, setting) in settings.iter().enumerate() {
         match place(places, setting.controller) {
             Some(directory) => write_in_order(directory, setting, &settings[index..])?,
-            None if setting.required => return Err(unsupported(setting)),
+            None if setting.absent == Absent::Refused => return Err(unsupported(setting)),
             None => {}
         }
     }

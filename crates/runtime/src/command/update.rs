@@ -109,7 +109,13 @@ fn described(given: &Given) -> Result<Value> {
     }
     put(&mut out, "cpu", "cpus", given.text("cpuset-cpus")?);
     put(&mut out, "cpu", "mems", given.text("cpuset-mems")?);
-    for (flag, key) in [("memory", "limit"), ("memory-reservation", "reservation"), ("memory-swap", "swap")] {
+    for (flag, key) in [
+        ("memory", "limit"),
+        ("memory-reservation", "reservation"),
+        ("memory-swap", "swap"),
+        ("kernel-memory", "kernel"),
+        ("kernel-memory-tcp", "kernelTCP"),
+    ] {
         put(&mut out, "memory", key, bytes(flag, given.text(flag)?.as_deref())?);
     }
     Ok(out)

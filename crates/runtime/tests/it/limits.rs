@@ -50,6 +50,66 @@ fn update_changes_what_is_named_and_nothing_else() {
     assert!(update(&["--pids-limit", "20"]).bad().contains("does not exist"));
 }
 
+const SWAP: (&str, &str) = ("memory", "memory.memsw.limit_in_bytes");
+
+#[test]
+fn an_update_that_fails_names_the_file_and_changes_nothing() {
+    let bundle = Bundle::shell("sleep 1000").set(
+        "/linux/resources",
+        json!({"memory": {"limit": 67108864, "swap": 67108864}, "cpu": {"quota": 50000, "period": 100000}}),
+    );
+    bundle.start();
+    let limits = || {
+        let quota = limit(&bundle, ("cpu", "cpu.cfs_quota_us"), "cpu.max");
+        (limit(&bundle, MEMORY, "memory.max"), limit(&bundle, SWAP, "memory.swap.max"), quota)
+    };
+    let before = limits();
+    let flags =
+        ["--memory", "128m", "--memory-swap", "256m", "--cpu-quota", "20000", "--cpuset-cpus", "9999"];
+    let update: Vec<&str> = ["update"].iter().chain(&flags).chain([&bundle.id.as_str()]).copied().collect();
+    let error = bundle.command(&update).bad();
+    assert!(error.contains(r#"cpuset.cpus": write "9999": "#), "{error}");
+    assert_eq!(limits(), before);
+    // Nor is it on record: the memory limit that belongs to this swap limit is the old one.
+    let error = bundle.command(&["update", "--memory-swap", "32m", &bundle.id]).bad();
+    assert!(error.contains("memory.memsw.limit_in_bytes") || error.contains("should be >="), "{error}");
+    assert_eq!(limits(), before);
+}
+
+#[test]
+fn who_is_no_longer_idle_gets_a_weight() {
+    let bundle = Bundle::shell("sleep 1000");
+    bundle.start();
+    let update = |flags: &[&str]| {
+        let all: Vec<&str> = ["update"].iter().chain(flags).chain([&bundle.id.as_str()]).copied().collect();
+        bundle.command(&all)
+    };
+    let idle = update(&["--cpu-idle", "1"]);
+    if idle.stderr.contains("is not available on this host") {
+        let _ = writeln!(std::io::stderr(), "skipped: needs cpu.idle (Linux 5.15)");
+        return;
+    }
+    idle.good();
+    // The kernel refuses it.
+    assert!(update(&["--cpu-share", "512"]).bad().contains("invalid argument"));
+    update(&["--cpu-idle", "0", "--cpu-share", "512"]).good();
+    let weight = limit(&bundle, ("cpu", "cpu.shares"), "cpu.weight");
+    assert!(weight == "512" || weight == "59", "{weight}");
+}
+
+#[test]
+fn no_limit_on_memory_is_none_on_swap() {
+    let bundle = Bundle::shell("sleep 1000")
+        .set("/linux/resources/memory", json!({"limit": 67108864, "swap": 67108864}));
+    bundle.start();
+    let told = bundle.command(&["update", "--memory", "-1", "--kernel-memory", "1m", &bundle.id]);
+    assert!(told.stderr.contains("Kernel memory settings are ignored"), "{told:?}");
+    told.good();
+    for limit in [limit(&bundle, MEMORY, "memory.max"), limit(&bundle, SWAP, "memory.swap.max")] {
+        assert!(limit == "max" || limit.parse::<u64>().unwrap() > 1 << 60, "{limit}");
+    }
+}
+
 #[test]
 fn update_reads_standard_input() {
     let bundle = Bundle::shell("sleep 1000");

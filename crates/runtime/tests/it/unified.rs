@@ -133,7 +133,7 @@ fn what_can_not_be_set_is_named() {
         ),
         (json!({"unified": {"a/b": "1"}}), r#"unified resource "a/b" must be a file name (no slashes)"#),
         (json!({"unified": {"memory": "1"}}), "must be in the form CONTROLLER.PARAMETER"),
-        (json!({"memory": {"limit": 1048576, "swap": 4096}}), "less than the memory limit"),
+        (json!({"memory": {"limit": 1048576, "swap": 4096}}), "memory+swap limit should be >= memory limit"),
     ];
     for (resources, words) in cases {
         let bundle = Bundle::shell("true").set("/linux/resources", resources);

@@ -88,14 +88,15 @@ pub(super) fn version(text: &str) -> u32 {
 pub(super) fn for_v1(resources: &LinuxResources) -> Result<Vec<Property>> {
     let mut out = Vec::new();
     let (mut quota, mut period) = (None, None);
-    for Setting { file, value, .. } in settings::for_v1(resources)? {
-        match file.as_str() {
-            "memory.limit_in_bytes" => out.push(property("MemoryLimit", number(&file, &value)?)),
-            "cpu.shares" => out.push(property("CPUShares", number(&file, &value)?)),
-            "blkio.weight" => out.push(property("BlockIOWeight", number(&file, &value)?)),
-            "pids.max" => out.push(tasks(number(&file, &value)?)),
-            "cpu.cfs_quota_us" => quota = Some(number(&file, &value)?),
-            "cpu.cfs_period_us" => period = Some(number(&file, &value)?),
+    let settings = settings::for_v1(resources)?;
+    for (file, value) in settings.iter().flat_map(Setting::ways) {
+        match file {
+            "memory.limit_in_bytes" => out.push(property("MemoryLimit", number(file, value)?)),
+            "cpu.shares" => out.push(property("CPUShares", number(file, value)?)),
+            "blkio.weight" => out.push(property("BlockIOWeight", number(file, value)?)),
+            "pids.max" => out.push(tasks(number(file, value)?)),
+            "cpu.cfs_quota_us" => quota = Some(number(file, value)?),
+            "cpu.cfs_period_us" => period = Some(number(file, value)?),
             _ => {}
         }
     }
@@ -107,25 +108,26 @@ pub(super) fn for_v1(resources: &LinuxResources) -> Result<Vec<Property>> {
 pub(super) fn for_v2(resources: &LinuxResources, version: u32) -> Result<Vec<Property>> {
     let mut out: Vec<Property> = Vec::new();
     let mut idle = false;
-    for Setting { file, value, .. } in settings::for_v2(resources)? {
+    let settings = settings::for_v2(resources)?;
+    for (file, value) in settings.iter().flat_map(Setting::ways) {
         let value = value.trim();
-        let new = match file.as_str() {
-            "memory.max" => vec![property("MemoryMax", number(&file, value)?)],
-            "memory.high" => vec![property("MemoryHigh", number(&file, value)?)],
-            "memory.low" => vec![property("MemoryLow", number(&file, value)?)],
-            "memory.min" => vec![property("MemoryMin", number(&file, value)?)],
-            "memory.swap.max" => vec![property("MemorySwapMax", number(&file, value)?)],
-            "pids.max" => vec![tasks(number(&file, value)?)],
-            "cpu.weight" if !idle => vec![property("CPUWeight", number(&file, value)?)],
+        let new = match file {
+            "memory.max" => vec![property("MemoryMax", number(file, value)?)],
+            "memory.high" => vec![property("MemoryHigh", number(file, value)?)],
+            "memory.low" => vec![property("MemoryLow", number(file, value)?)],
+            "memory.min" => vec![property("MemoryMin", number(file, value)?)],
+            "memory.swap.max" => vec![property("MemorySwapMax", number(file, value)?)],
+            "pids.max" => vec![tasks(number(file, value)?)],
+            "cpu.weight" if !idle => vec![property("CPUWeight", number(file, value)?)],
             "cpu.idle" if value == "1" && version >= IDLE => {
                 idle = true;
                 vec![property("CPUWeight", 0_u64)]
             }
             "cpu.max" => cpu_max(value)?,
-            "cpuset.cpus" => vec![property("AllowedCPUs", bits(&file, value)?)],
-            "cpuset.mems" => vec![property("AllowedMemoryNodes", bits(&file, value)?)],
+            "cpuset.cpus" => vec![property("AllowedCPUs", bits(file, value)?)],
+            "cpuset.mems" => vec![property("AllowedMemoryNodes", bits(file, value)?)],
             "io.weight" => match value.strip_prefix("default ") {
-                Some(weight) => vec![property("IOWeight", number(&file, weight)?)],
+                Some(weight) => vec![property("IOWeight", number(file, weight)?)],
                 None => Vec::new(),
             },
             _ => Vec::new(),
@@ -264,7 +266,7 @@ mod tests {
             (
                 r#"{"memory":{"limit":1048576,"swap":2097152,"reservation":524288},"pids":{"limit":-1}}"#,
                 "MemoryLimit=1048576 TasksMax=infinity",
-                "MemoryMax=1048576 MemoryLow=524288 MemorySwapMax=1048576 TasksMax=infinity",
+                "MemorySwapMax=1048576 MemoryMax=1048576 MemoryLow=524288 TasksMax=infinity",
             ),
             (
                 r#"{"cpu":{"shares":512,"quota":50000,"period":100000,"cpus":"0-1,9"}}"#,
