@@ -11,9 +11,11 @@
 //! log) it can't save at all.
 
 use std::fs;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
 
 use super::mount_table::Mounted;
 use super::rpc::InheritedFd;
@@ -99,27 +101,36 @@ pub(super) fn inherited(streams: &[String], null: Option<&OwnedFd>) -> Vec<Inher
     out
 }
 
-/// Writes the file.
-pub(super) fn save(images: &Path, streams: &[String]) -> Result<()> {
-    let path = images.join(FILE);
+/// Writes the file, through no link.
+pub(super) fn save(images: &OwnedFd, streams: &[String]) -> Result<()> {
     let text = serde_json::to_vec(streams)
-        .map_err(|error| Error::Document { path: path.clone(), reason: error.to_string() })?;
-    fs::write(&path, text).map_err(|error| Error::File {
-        operation: "write".into(),
-        path,
-        source: error.into(),
-    })
+        .map_err(|error| Error::Document { path: FILE.into(), reason: error.to_string() })?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+    let mut file = open(images, flags).map_err(failed("write"))?;
+    file.write_all(&text).map_err(failed("write"))
 }
 
 /// Reads it back.
-pub(super) fn load(images: &Path) -> Result<Vec<String>> {
-    let path = images.join(FILE);
-    let text = fs::read(&path).map_err(|error| Error::File {
-        operation: "read".into(),
-        path: path.clone(),
-        source: error.into(),
-    })?;
-    serde_json::from_slice(&text).map_err(|error| Error::Document { path, reason: error.to_string() })
+pub(super) fn load(images: &OwnedFd) -> Result<Vec<String>> {
+    let mut text = String::new();
+    let file = open(images, OFlags::RDONLY).map_err(failed("read"))?;
+    file.take(MOST).read_to_string(&mut text).map_err(failed("read"))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Error::Document { path: FILE.into(), reason: error.to_string() })
+}
+
+/// More than three names of files can need.
+const MOST: u64 = 64 * 1024;
+
+fn open(images: &OwnedFd, flags: OFlags) -> io::Result<fs::File> {
+    // Not to wait for a partner if it is a pipe.
+    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = fs::File::from(rustix::fs::openat(images, FILE, flags, Mode::from_raw_mode(0o600))?);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
+}
+
+fn failed(operation: &'static str) -> impl Fn(io::Error) -> Error {
+    move |error| Error::File { operation: operation.into(), path: FILE.into(), source: error.into() }
 }
 
 #[cfg(test)]
@@ -143,6 +154,28 @@ mod tests {
         let file = name("file[1a:2b]");
         assert_eq!(of(["/", "file[1a:2b]", "file[1a:2b]"]), (vec![file.clone()], vec![(file.clone(), 1)]));
         assert_eq!(of(["file[1a:2b]/dev/null", "", "file["]), (vec![file.clone()], vec![(file, 0)]));
+    }
+
+    #[test]
+    fn streams_are_kept_in_a_file_that_is_one() {
+        let directory = std::env::temp_dir().join(format!("barge-descriptors-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let images = OwnedFd::from(fs::File::open(&directory).unwrap());
+        let streams = ["pipe:[1]", "", "/dev/null"].map(str::to_owned);
+        save(&images, &streams).unwrap();
+        assert_eq!(load(&images).unwrap(), streams);
+        let (file, other) = (directory.join(FILE), directory.join("other"));
+        fs::rename(&file, &other).unwrap();
+        std::os::unix::fs::symlink(&other, &file).unwrap();
+        assert!(save(&images, &[]).is_err() && load(&images).is_err());
+        fs::remove_file(&file).unwrap();
+        let mode = Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(&images, FILE, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert!(save(&images, &[]).is_err() && load(&images).is_err());
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, "x".repeat(MOST as usize + 9)).unwrap();
+        assert!(load(&images).is_err());
+        fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]

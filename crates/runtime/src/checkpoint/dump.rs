@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use barge_oci::runtime_spec::{Linux, Spec};
 use barge_sys::namespace::kind;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, StatxFlags};
 
 use super::external::{self, Bind, Cgroups};
 use super::options::{self, Directories, Options};
@@ -57,7 +57,7 @@ impl Dump<'_> {
         let chosen = self.options;
         let status = self.status_fd.map(open_status).transpose()?;
         let criu = Criu::find(&chosen.criu)?;
-        options::make(&chosen.images)?;
+        options::make(&chosen.images, root_group(self.pid))?;
         self.check_parent()?;
         self.check_features(&criu)?;
         let directories = Directories::open(chosen, "dump.log")?;
@@ -68,7 +68,7 @@ impl Dump<'_> {
         }
         let linux = Linux::default();
         let linux = self.spec.linux().as_ref().unwrap_or(&linux);
-        self.name_externals(&criu, linux, &mut request)?;
+        self.name_externals(&criu, linux, &directories, &mut request)?;
         let mut status = match criu.version < STATUS_NOTICE {
             true => {
                 request.status_fd = self.status_fd;
@@ -134,7 +134,13 @@ impl Dump<'_> {
     }
 
     /// Adds what the images are not to contain.
-    fn name_externals(&self, criu: &Criu, linux: &Linux, request: &mut CriuOptions) -> Result<()> {
+    fn name_externals(
+        &self,
+        criu: &Criu,
+        linux: &Linux,
+        directories: &Directories,
+        request: &mut CriuOptions,
+    ) -> Result<()> {
         let namespaces = namespaces_of(linux)?;
         let joined = |wanted| namespaces.join.iter().any(|(kind, _)| *kind == wanted);
         for (wanted, version) in [(kind::NET, EXTERNAL_NET), (kind::PID, EXTERNAL_PID)] {
@@ -157,7 +163,7 @@ impl Dump<'_> {
         request.ext_mnt = external::of_dump(&container, &host, &binds, &device_paths(linux), &cgroups);
         let streams = descriptors::of_process(self.pid, &container);
         request.external.extend(descriptors::external(&streams));
-        descriptors::save(&self.options.images, &streams)
+        descriptors::save(&directories.images, &streams)
     }
 
     fn namespace(&self, wanted: u64) -> Result<u64> {
@@ -199,6 +205,20 @@ fn mount_at(root: &RootDirectory, destination: &Path) -> Option<u64> {
     Some(stat.stx_mnt_id)
 }
 
+/// The group of the container's root, where that is not the host's: CRIU reads images with its rights too.
+fn root_group(pid: i32) -> Option<Gid> {
+    let map = fs::read_to_string(format!("/proc/{pid}/gid_map")).ok()?;
+    host_id_of_root(&map).filter(|group| *group != 0).map(Gid::from_raw)
+}
+
+/// Reads lines of user_namespaces(7), `INSIDE OUTSIDE COUNT`.
+fn host_id_of_root(map: &str) -> Option<u32> {
+    map.lines().find_map(|line| {
+        let mut fields = line.split_whitespace();
+        (fields.next()? == "0").then(|| fields.next()?.parse().ok())?
+    })
+}
+
 /// Opens the descriptor of that number once more, for writing.
 fn open_status(number: i32) -> Result<fs::File> {
     let refused =
@@ -212,4 +232,21 @@ fn open_status(number: i32) -> Result<fs::File> {
     }
     let path = format!("/proc/self/fd/{number}");
     fs::OpenOptions::new().write(true).open(path).map_err(|error| refused(&error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_of_root_is_the_one_that_zero_stands_for() {
+        for (map, expected) in [
+            ("         0          0 4294967295\n", Some(0)),
+            ("      1000       5000         10\n         0     100000       1000\n", Some(100_000)),
+            ("      1000       5000         10\n", None),
+            ("0", None),
+        ] {
+            assert_eq!(host_id_of_root(map), expected, "{map}");
+        }
+    }
 }

@@ -1,14 +1,26 @@
 //! CRIU's log: the only place where it says what went wrong.
 
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
 
 /// How many errors are quoted. The last ones are nearest to the end, the first of them nearest to the cause.
 const QUOTED: usize = 3;
 
+/// How much of a log is read, from its end: that of many processes is long.
+const READ: u64 = 1 << 20;
+
 /// The last errors of the log at `path`, on one line; `None` when it has none or is not there.
 pub(super) fn last_errors(path: &Path) -> Option<String> {
-    let text = fs::read(path).ok()?;
+    // Whoever can write to the directory may have put something else there.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file = fs::File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);
+    let length = file.metadata().ok().filter(fs::Metadata::is_file)?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(READ))).ok()?;
+    let mut text = Vec::new();
+    file.take(READ).read_to_end(&mut text).ok()?;
     errors(&String::from_utf8_lossy(&text))
 }
 

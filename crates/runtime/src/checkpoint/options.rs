@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use barge_oci::runtime_spec::Spec;
 use barge_sys::namespace::kind;
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, Gid, Mode, OFlags};
 
 use super::rpc::{CgroupMode, CriuOptions, PageServer};
-use crate::error::{Error, Result};
+use crate::error::{Cause, Error, Result};
 
 /// Choices for a dump, a restore, or both. Names are those of runc's flags.
 #[derive(Debug, Clone)]
@@ -50,7 +51,8 @@ impl Directories {
     /// Opens the directories. A log of an earlier run is removed, so that nobody takes its errors for ours.
     pub(super) fn open(options: &Options, log: &str) -> Result<Self> {
         let images = open(&options.images)?;
-        let work = options.work.as_deref().map(|work| make(work).and_then(|()| open(work))).transpose()?;
+        let work =
+            options.work.as_deref().map(|work| make(work, None).and_then(|()| open(work))).transpose()?;
         let log = absolute(options.work.as_deref().unwrap_or(&options.images)).join(log);
         match fs::remove_file(&log) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -80,14 +82,25 @@ impl Directories {
     }
 }
 
-/// Makes a directory for images or logs, which hold the container's memory.
-pub(super) fn make(path: &Path) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| Error::File {
-        operation: "create directory".into(),
-        path: path.into(),
-        source: error.into(),
-    })
+/// Makes a directory for images or logs, which hold the container's memory. `group` may then find a file in it whose name
+/// it knows.
+pub(super) fn make(path: &Path, group: Option<Gid>) -> Result<()> {
+    let failed =
+        |cause: Cause| Error::File { operation: "create directory".into(), path: path.into(), source: cause };
+    let own = |recursive| fs::DirBuilder::new().recursive(recursive).mode(0o700).create(path);
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|e| failed(e.into()))?;
+    }
+    match own(false) {
+        Ok(()) => {}
+        // Or not a directory.
+        Err(_) => return own(true).map_err(|error| failed(error.into())),
+    }
+    let Some(group) = group else { return Ok(()) };
+    let made = open(path)?;
+    rustix::fs::fchown(&made, None, Some(group))
+        .and_then(|()| rustix::fs::fchmod(&made, Mode::from_raw_mode(0o710)))
+        .map_err(|errno| failed(errno.into()))
 }
 
 fn open(path: &Path) -> Result<OwnedFd> {

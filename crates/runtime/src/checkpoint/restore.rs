@@ -59,7 +59,7 @@ impl Restore<'_> {
         let mounts: Vec<MountPlan> =
             self.spec.mounts().iter().flatten().map(MountPlan::of).collect::<Result<_>>()?;
         let (joins, mut passed) = self.join(&namespaces)?;
-        let inherited = self.streams(&mut passed)?;
+        let inherited = self.streams(&directories, &mut passed)?;
         let entry = self.cgroup.entry()?;
         let service = self.start(&criu, &entry, &passed, &mounts)?;
         directories.replace(service.given()?);
@@ -116,8 +116,8 @@ impl Restore<'_> {
     }
 
     /// What takes the place of streams that are lost; those of it that CRIU gets besides ours go to `passed`.
-    fn streams(&self, passed: &mut Vec<OwnedFd>) -> Result<Vec<InheritedFd>> {
-        let streams = descriptors::load(&self.options.images)?;
+    fn streams(&self, directories: &Directories, passed: &mut Vec<OwnedFd>) -> Result<Vec<InheritedFd>> {
+        let streams = descriptors::load(&directories.images)?;
         if !self.own_streams {
             return Ok(Vec::new());
         }

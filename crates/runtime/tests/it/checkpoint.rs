@@ -36,7 +36,7 @@ fn check(args: &[&str]) -> bool {
 }
 
 /// A script that counts into a file of its own, so that nothing depends on how fast it is.
-const COUNT: &str =
+pub(crate) const COUNT: &str =
     "n=0; while true; do n=$((n+1)); echo $n > /tmp/next; mv /tmp/next /tmp/count; sleep 0.05; done";
 
 /// Waits until `wanted` says so of something that may take its time.
@@ -81,7 +81,16 @@ pub(crate) fn restore(bundle: &Bundle, id: &str, flags: &[&str]) -> Outcome {
     let mut command = restore_command(bundle, flags);
     let status = command.args(["--detach", id]).stdout(output.try_clone().unwrap()).stderr(output).status();
     let log = std::fs::read_to_string(images(bundle).join("restore.log")).unwrap_or_default();
-    let stderr = if status.as_ref().unwrap().success() { String::new() } else { bundle.output() + &log };
+    let stderr = if status.as_ref().unwrap().success() {
+        String::new()
+    } else {
+        bundle.output()
+            + &log
+                .lines()
+                .filter(|line| line.contains("Error") || line.contains("Warn"))
+                .collect::<Vec<_>>()
+                .join("\n")
+    };
     Outcome { code: status.unwrap().code().unwrap_or(-1), stdout: String::new(), stderr }
 }
 
@@ -89,7 +98,7 @@ pub(crate) fn state(bundle: &Bundle, id: &str) -> Value {
     serde_json::from_str(&bundle.command(&["state", id]).good()).unwrap()
 }
 
-fn gone(bundle: &Bundle) {
+pub(crate) fn gone(bundle: &Bundle) {
     assert!(bundle.command(&["state", &bundle.id]).bad().contains("does not exist"));
     assert!(!bundle.cgroup("pids").exists());
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -264,6 +273,42 @@ fn a_restore_that_fails_leaves_nothing() {
     std::fs::remove_file(images(&bundle).join("pstree.img")).unwrap();
     let error = restore(&bundle, &bundle.id, &[]).bad();
     assert!(error.contains("criu failed: type RESTORE") && error.contains("images/restore.log"), "{error}");
+    gone(&bundle);
+}
+
+#[test]
+fn a_restore_that_is_killed_takes_its_processes_along() {
+    if !usable() {
+        return;
+    }
+    let bundle = Bundle::shell(COUNT);
+    bundle.start();
+    counts_beyond(&bundle, 2);
+    checkpoint(&bundle, &[]).good();
+    let stood = count(&bundle);
+    let (reached, gate) = (bundle.directory.join("reached"), bundle.directory.join("gate"));
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &gate, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let mut gate_file = std::fs::OpenOptions::new().read(true).write(true).open(&gate).unwrap();
+    let script = format!("echo > {}; read line < {}", reached.display(), gate.display());
+    let hook = json!([{"path": "/bin/busybox", "args": ["sh", "-c", script]}]);
+    let bundle = bundle.set("/hooks/createRuntime", hook);
+    bundle.write();
+    let mut command = restore_command(&bundle, &["--detach"]);
+    let mut child = command.arg(&bundle.id).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("the hook does not run", || reached.exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    gate_file.write_all(b"go\n").unwrap();
+    let processes = bundle.cgroup("pids").join("cgroup.procs");
+    eventually("its processes stay", || {
+        std::fs::read_to_string(&processes).unwrap_or_default().trim().is_empty()
+    });
+    gate_file.write_all(b"go\n").unwrap();
+    let other = format!("{}-again", bundle.id);
+    restore(&bundle, &other, &[]).good();
+    counts_beyond(&bundle, stood);
+    bundle.command(&["delete", "--force", &other]).good();
     gone(&bundle);
 }
 

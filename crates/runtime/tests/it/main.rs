@@ -9,6 +9,7 @@ mod attributes;
 mod bundle;
 mod cgroups;
 mod checkpoint;
+mod checkpoint_kinds;
 mod checkpoint_refusal;
 mod command_line;
 mod devices;

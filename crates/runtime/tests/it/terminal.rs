@@ -26,8 +26,8 @@ pub(crate) fn receive(listener: &UnixListener) -> OwnedFd {
     fds.flatten().next().unwrap()
 }
 
-fn read_until(master: &mut std::fs::File, word: &str) -> String {
-    let deadline = Instant::now() + Duration::from_secs(10);
+pub(crate) fn read_until(master: &mut std::fs::File, word: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(60);
     let mut text = String::new();
     let mut buffer = [0u8; 1024];
     while !text.contains(word) {
