@@ -105,6 +105,14 @@ pub(crate) fn invalid(field: &str, reason: impl Into<String>) -> Error {
     Error::InvalidSpec { field: field.into(), reason: reason.into() }
 }
 
+/// What a specification without a `linux` section means: everything is the host's. The default of the type is a container
+/// of somebody's taste.
+pub(crate) fn no_linux() -> Linux {
+    let mut linux = Linux::default();
+    linux.set_namespaces(None).set_masked_paths(None).set_readonly_paths(None).set_resources(None);
+    linux
+}
+
 /// Ids that a new user namespace has no name for can't be taken on in it.
 fn check_ids(linux: &Linux, namespaces: &Namespaces, user: Option<&User>) -> Result<()> {
     let uids = linux.uid_mappings().as_deref().unwrap_or_default();
@@ -177,12 +185,12 @@ impl Plan {
         let spec = &request.spec;
         let absent = process::absent();
         let process = spec.process().as_ref().unwrap_or(&absent);
-        let none = Linux::default();
+        let none = no_linux();
         let linux = spec.linux().as_ref().unwrap_or(&none);
         let namespaces = Namespaces::of(linux)?;
         // A user by name has numbers only inside the container.
         check_ids(linux, &namespaces, request.user.is_none().then_some(process.user()))?;
-        let mounts = mounts(spec, linux)?;
+        let mounts = mounts(request, linux)?;
         let writable = |mount: &MountPlan| mount.kind == MountKind::Cgroup && !mount.is_read_only();
         Ok(Self {
             delegated: namespaces.new & kind::CGROUP != 0 && mounts.iter().any(writable),
@@ -211,10 +219,10 @@ impl Plan {
     }
 }
 
-fn mounts(spec: &Spec, linux: &Linux) -> Result<Vec<MountPlan>> {
+fn mounts(request: &Request, linux: &Linux) -> Result<Vec<MountPlan>> {
     let label = linux.mount_label().as_deref();
-    let plan = |mount| MountPlan::of(mount).map(|plan| plan.label(label));
-    spec.mounts().iter().flatten().map(plan).collect()
+    let plan = |mount| MountPlan::of(mount).map(|plan| plan.in_bundle(&request.bundle).label(label));
+    request.spec.mounts().iter().flatten().map(plan).collect()
 }
 
 /// Refuses versions of the specification that are none (of SemVer 2.0.0), or whose first number is not ours.
@@ -257,6 +265,9 @@ fn root(request: &Request, linux: &Linux) -> Result<RootPlan> {
         },
         Root::Bundle => {
             let root = root.ok_or_else(|| invalid("root", "is missing"))?;
+            if root.path().as_os_str().is_empty() {
+                return Err(invalid("root.path", "is missing"));
+            }
             RootSource::Directory(request.bundle.join(root.path()))
         }
     };
@@ -341,6 +352,12 @@ mod tests {
         assert_eq!(cgroup_path(&spec, "id"), Path::new("/docker/x"));
         let spec: Spec = serde_json::from_str("{}").unwrap();
         assert_eq!(cgroup_path(&spec, "id"), Path::new("/barge/id"));
+    }
+
+    #[test]
+    fn without_a_linux_section_nothing_is_the_containers_own() {
+        let empty: Linux = serde_json::from_str("{}").unwrap();
+        assert_eq!(no_linux(), empty);
     }
 
     #[test]

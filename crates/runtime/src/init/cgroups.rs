@@ -54,7 +54,7 @@ impl CgroupView<'_> {
 
     fn unified(&self, host: &Path, mount: &MountPlan, place: &OwnedFd) -> rustix::io::Result<()> {
         if self.private {
-            let fresh = filesystem("cgroup2", "cgroup", &[], mount.own.set)?;
+            let fresh = filesystem("cgroup2", "cgroup", &[], mount.attributes())?;
             return attach_with(&fresh, place, mount, Attributes::Set);
         }
         let own = match clone_path(&self.below(host), false) {
@@ -71,7 +71,7 @@ impl CgroupView<'_> {
         mount: &MountPlan,
         place: &OwnedFd,
     ) -> rustix::io::Result<()> {
-        let writable = mount.own.set & !barge_sys::mount::attr::RDONLY;
+        let writable = mount.attributes() & !barge_sys::mount::attr::RDONLY;
         let directory = filesystem("tmpfs", "cgroup", &["mode=755".into()], writable)?;
         if !self.apart {
             attach_with(&directory, place, mount, Attributes::Set)?;
@@ -96,7 +96,7 @@ impl CgroupView<'_> {
             }
         }
         // It was writable so far to make the places in it.
-        let change = barge_sys::mount::Change { set: mount.own.set, ..Default::default() };
+        let change = barge_sys::mount::Change { set: mount.attributes(), ..Default::default() };
         barge_sys::mount::set_attributes(directory.as_fd(), barge_sys::mount::Reach::Mount, change)
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
         if self.apart { attach_with(&directory, place, mount, Attributes::Set) } else { Ok(()) }
@@ -114,7 +114,7 @@ impl CgroupView<'_> {
         if options.iter().any(|name| name.starts_with("name=")) {
             options.insert(0, "none".into());
         }
-        Ok((filesystem("cgroup", "cgroup", &options, mount.own.set)?, Attributes::Set))
+        Ok((filesystem("cgroup", "cgroup", &options, mount.attributes())?, Attributes::Set))
     }
 }
 

@@ -111,7 +111,7 @@ pub(super) fn mount_all(
             }
             (MountKind::Again { options }, _) => again(root, mount, options)?,
             (MountKind::Filesystem { kind, source, options }, _) => {
-                let attributes = mount.own.set | mount.tree.set;
+                let attributes = mount.attributes();
                 let (fresh, attributes) = match filesystem(kind, source, options, attributes) {
                     Err(Errno::PERM) if let Some(path) = of_host(kind) => {
                         (clone_path(path, true).map_err(because(mount, kind))?, Attributes::Change)
@@ -148,7 +148,7 @@ fn overlay(root: &RootDirectory, mount: &MountPlan, options: &[String]) -> Resul
             let detached = detached.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO));
             (detached, Attributes::Change)
         }
-        None => (filesystem("overlay", "overlay", options, mount.own.set | mount.tree.set), Attributes::Set),
+        None => (filesystem("overlay", "overlay", options, mount.attributes()), Attributes::Set),
     };
     let fresh = fresh.map_err(&failed)?;
     let place = directory(root, mount, "overlay")?;
@@ -210,7 +210,7 @@ fn temporary(root: &RootDirectory, mount: &MountPlan, source: &str, options: &[S
     }
     let place = directory(root, mount, "tmpfs")?;
     check_place(root, mount, &place, false)?;
-    let attributes = mount.own.set | mount.tree.set;
+    let attributes = mount.attributes();
     if !mount.copy_up {
         let fresh = filesystem("tmpfs", source, &options, attributes).map_err(&failed)?;
         return attach_with(&fresh, &place, mount, Attributes::Set).map_err(&failed);

@@ -11,6 +11,18 @@ use barge_sys::mount::{Change, attr, flag};
 use super::{IdMaps, Propagation, invalid};
 use crate::error::Result;
 
+/// The words of the runtime specification's table, all of which are understood.
+#[rustfmt::skip]
+pub(crate) const OPTIONS: [&str; 62] = [
+    "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "idmap", "iversion", "lazytime",
+    "loud", "mand", "noatime", "nodev", "nodiratime", "noexec", "noiversion", "nolazytime", "nomand",
+    "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev", "rdiratime",
+    "relatime", "remount", "rexec", "ridmap", "rnoatime", "rnodev", "rnodiratime", "rnoexec", "rnorelatime",
+    "rnostrictatime", "rnosuid", "rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared",
+    "rslave", "rstrictatime", "rsuid", "rsymfollow", "runbindable", "rw", "shared", "silent", "slave",
+    "strictatime", "suid", "symfollow", "sync", "tmpcopyup", "unbindable",
+];
+
 /// One mount, ready to be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MountPlan {
@@ -62,6 +74,16 @@ enum Effect {
     Atime(u64),
 }
 
+impl Effect {
+    /// The attributes that it is about.
+    fn bits(&self) -> u64 {
+        match self {
+            Self::Set(bit) | Self::Clear(bit) => *bit,
+            Self::Atime(_) => attr::ATIME,
+        }
+    }
+}
+
 impl MountPlan {
     pub(crate) fn of(mount: &Mount) -> Result<Self> {
         let destination = clean(mount.destination())?;
@@ -83,6 +105,7 @@ impl MountPlan {
             },
             _ => return Err(invalid("mounts", format!("{} has no type", destination.display()))),
         };
+        let kind = kind.read_only_if(words.attributes() & attr::RDONLY != 0);
         if !words.data.is_empty() && !matches!(kind, MountKind::Cgroup) {
             let unknown = words.data.join(",");
             return Err(invalid("mounts", format!("{}: unknown options {unknown}", destination.display())));
@@ -106,13 +129,27 @@ impl MountPlan {
         })
     }
 
+    /// The attributes of a mount that has nothing below it yet.
+    pub(crate) fn attributes(&self) -> u64 {
+        together(self.own, self.tree)
+    }
+
     /// Whether it is mounted read-only.
     pub(crate) fn is_read_only(&self) -> bool {
-        (self.own.set | self.tree.set) & attr::RDONLY != 0
+        self.attributes() & attr::RDONLY != 0
+    }
+
+    /// The source of a bind starts at the bundle if it is no absolute path.
+    pub(crate) fn in_bundle(mut self, bundle: &Path) -> Self {
+        if let MountKind::Bind { source, .. } = &mut self.kind {
+            *source = bundle.join(&*source);
+        }
+        self
     }
 
     /// Gives the files of a new filesystem an SELinux label. The kernel's own filesystems have theirs by policy.
     pub(crate) fn label(mut self, label: Option<&str>) -> Self {
+        let label = label.filter(|label| !label.is_empty());
         if let (Some(label), MountKind::Filesystem { kind, options, .. }) = (label, &mut self.kind)
             && !matches!(kind.as_str(), "proc" | "sysfs")
         {
@@ -120,6 +157,24 @@ impl MountPlan {
         }
         self
     }
+}
+
+impl MountKind {
+    /// A device must not be written to, not even a journal, where nothing but its mount would be read-only.
+    fn read_only_if(mut self, read_only: bool) -> Self {
+        if let Self::Filesystem { source, options, .. } = &mut self
+            && read_only
+            && source.starts_with('/')
+        {
+            options.push("ro".to_owned());
+        }
+        self
+    }
+}
+
+/// What holds for a mount by its own words and by those for its tree.
+fn together(own: Change, tree: Change) -> u64 {
+    (tree.set & !own.clear) | own.set
 }
 
 /// `recursive` is what the words `idmap` and `ridmap` say, if there is one.
@@ -185,6 +240,27 @@ impl Words {
         self.shared.drain(..).chain(self.data.drain(..)).collect()
     }
 
+    fn attributes(&self) -> u64 {
+        together(self.own, self.tree)
+    }
+
+    fn all_of(&mut self, words: &[&str]) {
+        words.iter().for_each(|word| self.take(word));
+    }
+
+    /// A word about the mount itself.
+    fn one(&mut self, effect: Effect) {
+        apply(&mut self.own, effect);
+    }
+
+    /// A word about the whole tree, which takes back what was said of the mount itself.
+    fn every(&mut self, effect: Effect) {
+        let bits = effect.bits();
+        self.own.set &= !bits;
+        self.own.clear &= !bits;
+        apply(&mut self.tree, effect);
+    }
+
     fn take(&mut self, word: &str) {
         match word {
             "bind" => self.bind = Some(self.bind.unwrap_or(false)),
@@ -195,19 +271,24 @@ impl Words {
             "ridmap" => self.id_map = Some(true),
             // What the kernel does anyway, what only user space tools keep, and what only filesystems themselves
             // decide today (versions of inodes).
-            "" | "defaults" | "nofail" | "_netdev" | "loud" | "silent" | "norelatime" | "nostrictatime"
-            | "iversion" | "noiversion" => {}
+            "" | "defaults" | "auto" | "noauto" | "nouser" | "nofail" | "_netdev" | "loud" | "silent"
+            | "norelatime" | "iversion" | "noiversion" => {}
+            _ if word.starts_with("x-") || word.starts_with("X-") => {}
+            "nostrictatime" if self.own.set & attr::STRICTATIME == 0 => {}
+            "nostrictatime" => self.one(Effect::Atime(attr::RELATIME)),
+            "user" | "users" => self.all_of(&["noexec", "nosuid", "nodev"]),
+            "owner" | "group" => self.all_of(&["nosuid", "nodev"]),
             "sync" | "async" | "dirsync" | "lazytime" | "nolazytime" | "mand" | "nomand" => {
                 self.shared.push(word.to_owned());
             }
-            "rnorelatime" | "rnostrictatime" => apply(&mut self.tree, Effect::Atime(attr::RELATIME)),
+            "rnorelatime" | "rnostrictatime" => self.every(Effect::Atime(attr::RELATIME)),
             _ => {
                 if let Some(propagation) = propagation(word) {
                     self.propagation.push(propagation);
                 } else if let Some(effect) = effect(word) {
-                    apply(&mut self.own, effect);
+                    self.one(effect);
                 } else if let Some(effect) = word.strip_prefix('r').and_then(effect) {
-                    apply(&mut self.tree, effect);
+                    self.every(effect);
                 } else {
                     self.data.push(word.to_owned());
                 }
@@ -312,6 +393,80 @@ mod tests {
         let json = r#"{"destination":"/a","source":"/b","options":["bind","sync","rnostrictatime"]}"#;
         let bind = plan(json).unwrap();
         assert_eq!(bind.tree, Change { set: attr::RELATIME, clear: attr::ATIME, propagation: 0 });
+    }
+
+    #[test]
+    fn the_last_word_about_an_attribute_wins_whatever_its_reach() {
+        let of = |options: &str| {
+            plan(&format!(r#"{{"destination":"/a","type":"tmpfs","options":{options}}}"#)).unwrap()
+        };
+        for (options, expected) in [
+            (r#"["rro"]"#, attr::RDONLY),
+            (r#"["rro","rw"]"#, 0),
+            (r#"["rw","rro"]"#, attr::RDONLY),
+            (r#"["noatime","rstrictatime"]"#, attr::STRICTATIME),
+            (r#"["rnoatime","strictatime"]"#, attr::STRICTATIME),
+            (r#"["strictatime","nostrictatime"]"#, attr::RELATIME),
+            (r#"["noatime","nostrictatime"]"#, attr::NOATIME),
+        ] {
+            assert_eq!(of(options).attributes(), expected, "{options}");
+        }
+        let bind = plan(r#"{"destination":"/a","source":"/b","options":["rbind","rw","rro"]}"#).unwrap();
+        assert_eq!((bind.own, bind.tree.set), (Change::default(), attr::RDONLY));
+    }
+
+    #[test]
+    fn every_word_of_the_specification_is_understood() {
+        for word in OPTIONS {
+            let mut words = Words::default();
+            words.take(word);
+            assert!(words.data.is_empty(), "{word}");
+        }
+    }
+
+    #[test]
+    fn words_for_other_programs_are_not_the_kernels() {
+        let json = r#"{"destination":"/a","type":"tmpfs","options":
+            ["noauto","auto","nouser","nofail","_netdev","x-systemd.automount","X-mount.mkdir","user","exec","size=1"]}"#;
+        let plan = plan(json).unwrap();
+        assert_eq!(plan.attributes(), attr::NOSUID | attr::NODEV);
+        let kind = MountKind::Filesystem {
+            kind: "tmpfs".into(),
+            source: "tmpfs".into(),
+            options: vec!["size=1".into()],
+        };
+        assert_eq!(plan.kind, kind);
+    }
+
+    #[test]
+    fn a_device_itself_is_read_only() {
+        for (source, words, expected) in [
+            ("/dev/sda", r#"["ro","noload"]"#, &["noload", "ro"][..]),
+            ("/dev/sda", r#"["ro","rw"]"#, &[]),
+            ("tmpfs", r#"["ro"]"#, &[]),
+        ] {
+            let json =
+                format!(r#"{{"destination":"/a","type":"ext4","source":"{source}","options":{words}}}"#);
+            let MountKind::Filesystem { options, .. } = plan(&json).unwrap().kind else {
+                panic!("a filesystem")
+            };
+            assert_eq!(options, expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn sources_of_binds_start_at_the_bundle_and_labels_are_not_empty() {
+        let source = |source: &str| {
+            let json = format!(r#"{{"destination":"/a","type":"bind","source":"{source}"}}"#);
+            match plan(&json).unwrap().in_bundle(Path::new("/bundle")).kind {
+                MountKind::Bind { source, .. } => source,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(source("data/x"), Path::new("/bundle/data/x"));
+        assert_eq!(source("/data"), Path::new("/data"));
+        let tmpfs = plan(r#"{"destination":"/a","type":"tmpfs"}"#).unwrap();
+        assert_eq!(tmpfs.clone().label(Some("")), tmpfs);
     }
 
     #[test]

@@ -192,6 +192,25 @@ fn the_cgroup_view_shows_the_container() {
 }
 
 #[test]
+fn cgroups_are_read_only_whichever_word_says_so() {
+    for word in ["ro", "rro"] {
+        let bundle = Bundle::shell("grep ' /view' /proc/self/mountinfo")
+            .mount(json!({"destination": "/view", "type": "cgroup", "options": ["rw", word]}));
+        let text = bundle.run().good();
+        let lines: Vec<&str> = text.lines().map(|line| line.split(' ').nth(5).unwrap()).collect();
+        assert!(!lines.is_empty() && lines.iter().all(|options| options.starts_with("ro")), "{word}: {text}");
+    }
+}
+
+#[test]
+fn the_source_of_a_bind_starts_at_the_bundle() {
+    let bundle = Bundle::shell("cat /data/file");
+    std::fs::create_dir(bundle.directory.join("source")).unwrap();
+    std::fs::write(bundle.directory.join("source/file"), "volume\n").unwrap();
+    assert_eq!(bundle.bind(Path::new("source"), "/data", &[]).run().good(), "volume\n");
+}
+
+#[test]
 fn an_unbindable_root_can_be_entered() {
     let bundle = Bundle::shell("grep -c unbindable /proc/self/mountinfo")
         .set("/linux/rootfsPropagation", serde_json::json!("unbindable"));
