@@ -13,7 +13,7 @@
 //! does is not decided here.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -182,6 +182,15 @@ fn await_birth(middle: i32, news: &Channel, maps: impl Fn(i32) -> Result<()>) ->
             _ => return Err(Error::InitDied),
         }
     }
+}
+
+/// Whether a namespace is the one that this process is in.
+pub(crate) fn is_here(kind: u64, namespace: BorrowedFd<'_>) -> bool {
+    let here = rustix::fs::stat(format!("/proc/self/ns/{}", namespaces::name(kind)));
+    here.is_ok_and(|here| {
+        rustix::fs::fstat(namespace)
+            .is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (here.st_dev, here.st_ino))
+    })
 }
 
 fn clone(args: CloneArgs<'_>) -> Result<Cloned> {

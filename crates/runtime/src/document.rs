@@ -2,8 +2,8 @@
 //!
 //! Only a text that does not parse as it is gets a second look, so that the usual one costs nothing more:
 //! a capability that the crate does not know makes it refuse the whole document, where runc warns and goes on; it
-//! misspells `SCHED_FLAG_DL_OVERRUN`; it takes no empty list of processors, which the specification allows; and it asks
-//! for a user where runc takes root.
+//! misspells `SCHED_FLAG_DL_OVERRUN`; it takes no empty list of processors and no process without a user, which the
+//! specification allows; and it minds what is meant for other platforms.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,7 +12,7 @@ use std::path::Path;
 use barge_oci::runtime_spec::{Capability, LinuxSchedulerFlag, Process, Spec};
 use rustix::fs::{FileType, Mode, OFlags};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::error::{Cause, Error, Result};
 use crate::plan;
@@ -62,9 +62,16 @@ pub fn load_spec(path: &Path) -> Result<(Spec, Vec<String>)> {
     Ok((spec, warnings))
 }
 
+const OTHER_PLATFORMS: [&str; 4] = ["solaris", "vm", "windows", "zos"];
+
 /// Reads a `config.json`.
 pub(crate) fn spec(text: &[u8]) -> Parsed<Spec> {
-    parse(text, |value| value.get_mut("process"))
+    parse(text, |value| {
+        if let Some(sections) = value.as_object_mut() {
+            OTHER_PLATFORMS.iter().for_each(|name| drop(sections.remove(*name)));
+        }
+        value.get_mut("process")
+    })
 }
 
 /// Reads the process of an `exec`.
@@ -92,8 +99,10 @@ fn parse<T: DeserializeOwned>(
 
 fn repair(process: &mut Value) -> Vec<String> {
     let mut unknown: Vec<String> = Vec::new();
-    if let Some(process) = process.as_object_mut() {
-        process.entry("user").or_insert_with(|| json!({"uid": 0, "gid": 0}));
+    if let Some(process) = process.as_object_mut()
+        && process.get("user").is_none_or(Value::is_null)
+    {
+        process.insert("user".into(), Value::Object(serde_json::Map::new()));
     }
     for set in process.get_mut("capabilities").and_then(Value::as_object_mut).into_iter().flatten() {
         let Some(names) = set.1.as_array_mut() else { continue };
@@ -144,6 +153,17 @@ mod tests {
             (affinity.initial().as_deref(), affinity.cpu_affinity_final().as_deref()),
             (None, Some("0"))
         );
+    }
+
+    #[test]
+    fn a_process_without_a_user_is_roots_and_other_platforms_do_not_matter() {
+        for user in ["", r#","user":null"#, r#","user":{}"#] {
+            let text = format!(r#"{{"args":["a"],"cwd":"/"{user}}}"#);
+            let (process, _) = process(text.as_bytes()).unwrap();
+            assert_eq!((process.user().uid(), process.user().gid()), (0, 0), "{text}");
+        }
+        let (spec, _) = spec(br#"{"ociVersion":"1.3.0","windows":7,"vm":{},"hostname":"x"}"#).unwrap();
+        assert_eq!(spec.hostname().as_deref(), Some("x"));
     }
 
     #[test]

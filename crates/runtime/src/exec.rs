@@ -6,7 +6,6 @@
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use barge_oci::runtime_spec::Linux;
 use barge_sys::namespace::{self, kind};
 use barge_sys::process::{CloneArgs, Cloned, clone3, kill_held};
 use rustix::fs::{Mode, OFlags};
@@ -23,16 +22,16 @@ use crate::init::apart::change_root;
 use crate::init::{self, Ending, Gate};
 use crate::labels;
 use crate::plan::namespaces::Namespaces;
+use crate::plan::no_linux;
 use crate::plan::process::ProcessPlan;
 use crate::process::streams::{self, Console};
 use crate::rdt::RdtPlan;
 use crate::request::{ExecRequest, Executed, Stdio};
 use crate::seccomp::{Filter, Owner};
-use crate::userns;
 
 /// Runs a process inside a running container; returns once its program runs.
 pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
-    let none = Linux::default();
+    let none = no_linux();
     let linux = request.spec.linux().as_ref().unwrap_or(&none);
     let plan = ProcessPlan::of(&request.process, linux, request.user, request.groups)?;
     labels::check(&plan, linux)?;
@@ -125,7 +124,7 @@ impl UserNamespace {
             return Ok(Self::Same);
         }
         let user = of_init(init, "ns/user", held)?;
-        if userns::is_own(&user) {
+        if birth::is_here(kind::USER, user.as_fd()) {
             return Ok(Self::Same);
         }
         Ok(if rustix::process::geteuid().is_root() { Self::Joined } else { Self::First })

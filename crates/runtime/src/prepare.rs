@@ -1,23 +1,22 @@
 //! What can be done for a container before its network and its streams are there.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use barge_oci::runtime_spec::Linux;
 use barge_sys::namespace::kind;
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::Created;
+use crate::birth;
 use crate::cgroup::{Cgroup, Driver, Entry, Layout, Placeholder, rootless};
 use crate::create;
 use crate::error::{Error, Result};
 use crate::init::Gate;
 use crate::init::rootfs::mount_early;
 use crate::labels;
-use crate::plan::{Plan, namespaces};
+use crate::plan::{Plan, invalid, namespaces, no_linux};
 use crate::rdt::RdtPlan;
 use crate::request::{Inputs, Request};
 use crate::seccomp::{Filter, Owner};
-use crate::userns;
 
 /// A container whose plan is made, whose cgroups exist with their limits and whose seccomp filter is at hand.
 ///
@@ -77,7 +76,7 @@ impl Prepared {
     pub fn with_driver(request: Request, driver: Driver) -> Result<Self> {
         let mut plan = Plan::new(&request)?;
         let linux = request.spec.linux().as_ref();
-        labels::check(&plan.process, linux.unwrap_or(&Linux::default()))?;
+        labels::check(&plan.process, linux.unwrap_or(&no_linux()))?;
         plan.rdt.as_ref().map(RdtPlan::mounted).transpose()?;
         let layout = Layout::of_host()?;
         let resources = linux.and_then(|linux| linux.resources().as_ref());
@@ -132,17 +131,25 @@ impl Prepared {
 
 fn open_namespaces(plan: &mut Plan) -> Result<Vec<(u64, OwnedFd)>> {
     let open = |(kind, path): &(u64, std::path::PathBuf)| {
-        rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map(|fd| (*kind, fd))
-            .map_err(|errno| Error::NamespaceOpen {
+        // A pipe of this name must not keep anybody waiting.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        rustix::fs::openat(CWD, path, flags, Mode::empty()).map(|fd| (*kind, fd)).map_err(|errno| {
+            Error::NamespaceOpen {
                 kind: namespaces::name(*kind).into(),
                 path: path.clone(),
                 source: errno.into(),
-            })
+            }
+        })
     };
     let mut opened = plan.namespaces.join.iter().map(open).collect::<Result<Vec<_>>>()?;
+    if let Some(sysctl) = plan.sysctls.iter().find(|sysctl| {
+        opened.iter().any(|(kind, fd)| *kind == sysctl.namespace && birth::is_here(*kind, fd.as_fd()))
+    }) {
+        let reason = format!("{:?} is not in a separate kernel namespace", sysctl.path);
+        return Err(invalid("linux.sysctl", reason));
+    }
     // Nobody can join the user namespace that they are in.
-    let own = |(kind, fd): &(u64, OwnedFd)| *kind == kind::USER && userns::is_own(fd);
+    let own = |(kind, fd): &(u64, OwnedFd)| *kind == kind::USER && birth::is_here(*kind, fd.as_fd());
     if opened.iter().any(own) {
         opened.retain(|joined| !own(joined));
         plan.namespaces.join.retain(|(kind, _)| *kind != kind::USER);

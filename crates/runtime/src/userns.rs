@@ -111,15 +111,6 @@ pub(crate) fn is_unprivileged() -> bool {
         || fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !whole(map))
 }
 
-/// Whether a user namespace is the one that this process is in.
-pub(crate) fn is_own(namespace: &OwnedFd) -> bool {
-    let own = rustix::fs::stat("/proc/self/ns/user");
-    let same = |own: rustix::fs::Stat| {
-        rustix::fs::fstat(namespace).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (own.st_dev, own.st_ino))
-    };
-    own.is_ok_and(same)
-}
-
 /// A user namespace with these maps and nobody in it.
 fn of_maps(ids: &IdMaps) -> Result<OwnedFd> {
     let (theirs, ours) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)

@@ -29,6 +29,9 @@ impl Namespaces {
                 return Err(invalid("linux.namespaces", format!("{} appears twice", name(kind))));
             }
             match namespace.path().clone().filter(|path| !path.as_os_str().is_empty()) {
+                Some(path) if !path.is_absolute() => {
+                    return Err(invalid("linux.namespaces", format!("{path:?} is not absolute")));
+                }
                 Some(path) => out.join.push((kind, path)),
                 None => out.new |= kind,
             }
@@ -109,6 +112,7 @@ mod tests {
             (r#"[{"type":"mount"},{"type":"network","path":"/proc/1/ns/net"}]"#, Some((kind::MOUNT, 1))),
             (r#"[{"type":"mount"},{"type":"ipc","path":""}]"#, Some((kind::MOUNT | kind::IPC, 0))),
             (r#"[{"type":"mount"},{"type":"mount"}]"#, None),
+            (r#"[{"type":"mount"},{"type":"uts","path":"proc/1/ns/uts"}]"#, None),
             (r#"[{"type":"mount"},{"type":"user","path":"/proc/9/ns/user"}]"#, Some((kind::MOUNT, 1))),
             (r#"[{"type":"pid"}]"#, Some((kind::PID, 0))),
             (r#"[{"type":"mount","path":"/proc/9/ns/mnt"}]"#, Some((0, 1))),

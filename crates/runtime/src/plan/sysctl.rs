@@ -65,6 +65,8 @@ fn namespace(path: &str) -> Option<u64> {
         _ if path.starts_with("net/") => Some(kind::NET),
         _ if path.starts_with("fs/mqueue/") || IPC.contains(&path) => Some(kind::IPC),
         "kernel/domainname" | "kernel/hostname" => Some(kind::UTS),
+        // Limits of the user namespace that they are set in.
+        _ if path.starts_with("user/") => Some(kind::USER),
         _ => None,
     }
 }
@@ -82,6 +84,7 @@ mod tests {
             ("kernel.shmmax", Some(("kernel/shmmax", kind::IPC))),
             ("fs.mqueue.msg_max", Some(("fs/mqueue/msg_max", kind::IPC))),
             ("kernel.domainname", Some(("kernel/domainname", kind::UTS))),
+            ("user.max_net_namespaces", Some(("user/max_net_namespaces", kind::USER))),
             ("kernel.panic", None),
             ("vm.overcommit_memory", None),
             ("net/../../self/attr", None),

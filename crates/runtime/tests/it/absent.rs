@@ -1,0 +1,39 @@
+//! What a specification may leave out, and what stands for it then.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::bundle::Bundle;
+
+#[test]
+fn a_process_without_a_user_is_root() {
+    let mut bundle = Bundle::shell("id -u; id -g");
+    bundle.spec["process"].as_object_mut().unwrap().remove("user");
+    assert_eq!(bundle.run().good(), "0\n0\n");
+}
+
+#[test]
+fn without_a_linux_section_every_namespace_is_the_callers() {
+    let kinds = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
+    let links = kinds.map(|kind| format!("/proc/self/ns/{kind}"));
+    let script = links.clone().map(|link| format!("readlink {link}")).join("; ");
+    let bundle = Bundle::shell(&script).set("/linux", Value::Null).set("/hostname", Value::Null);
+    let outcome = bundle.run();
+    if outcome.stderr.contains("without a mount namespace of its own needs Linux 6.15") {
+        // The reason of a skip is not captured.
+        let text = b"skipped: a container without a mount namespace of its own needs Linux 6.15\n";
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), text);
+        return;
+    }
+    let own = links.map(|link| format!("{}\n", fs::read_link(link).unwrap().display()));
+    assert_eq!(outcome.good(), own.concat());
+}
+
+#[test]
+fn a_root_without_a_path_is_not_the_bundle() {
+    for root in [json!({}), json!({"path": ""}), json!({"readonly": true})] {
+        let error = Bundle::shell("true").set("/root", root).run().bad();
+        assert!(error.contains("root.path: is missing"), "{error}");
+    }
+}
