@@ -227,6 +227,7 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
                 filter: filter.as_ref(),
                 mapped: within,
                 joins,
+                new_network: new & kind::NET != 0,
                 mounts,
                 sources,
                 stdio: inputs.stdio,

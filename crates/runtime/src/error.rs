@@ -159,6 +159,8 @@ pub enum Error {
     NamespaceJoin { kind: String, source: Cause },
     #[error("linux.netDevices: move {name:?} into the container as {inside:?}: {reason}")]
     NetworkDevice { name: String, inside: String, reason: String },
+    #[error("take up the loopback device: {reason}")]
+    Loopback { reason: String },
     #[error("write {file} of pid {pid}: {source}")]
     IdMap { file: String, pid: i32, source: Cause },
     #[error("clone3: {source}")]

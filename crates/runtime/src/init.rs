@@ -40,6 +40,7 @@ use crate::cgroup::{Entry, Layout};
 use crate::channel::{Channel, Report};
 use crate::error::{Error, Result};
 use crate::hooks::{HooksPlan, Point};
+use crate::net_devices;
 use crate::plan::process::ProcessPlan;
 use crate::plan::sysctl::Sysctl;
 use crate::plan::{Plan, namespaces};
@@ -63,6 +64,8 @@ pub(crate) struct Init<'a> {
     pub(crate) mapped: bool,
     /// Namespaces to join, by descriptor.
     pub(crate) joins: Vec<(u64, OwnedFd)>,
+    /// Whether its network namespace is a new one.
+    pub(crate) new_network: bool,
     /// The mount namespace to join at last.
     pub(crate) mounts: Option<OwnedFd>,
     /// Sources of binds that the parent has opened, in the places of their mounts; init opens the others.
@@ -372,6 +375,9 @@ impl Init<'_> {
         }
         for (kind, fd) in &self.joins {
             join(*kind, fd)?;
+        }
+        if self.new_network {
+            net_devices::take_up_loopback()?;
         }
         if self.plan.net_devices.is_empty() { Ok(()) } else { ask(&self.channel, &Report::Links) }
     }

@@ -58,6 +58,14 @@ pub(crate) fn move_all(devices: &BTreeMap<String, String>, netns: BorrowedFd<'_>
     Ok(())
 }
 
+/// Takes up the loopback device of a new network namespace, which is its first link: every program counts on it.
+pub(crate) fn take_up_loopback() -> Result<()> {
+    const FIRST: u32 = 1;
+    Socket::open(Family::Route)
+        .and_then(|mut socket| socket.request(&[message(NEWLINK, 0, link(FIRST, UP, &[]))]))
+        .map_err(|error| Error::Loopback { reason: error.to_string() })
+}
+
 fn move_one(host: &str, name: &str, netns: BorrowedFd<'_>) -> Result<(), netlink::Error> {
     let mut outside = Socket::open(Family::Route)?;
     let mut inside = Socket::open_in(Family::Route, netns)?;

@@ -90,6 +90,50 @@ fn names_and_sysctls_are_the_containers_own() {
 }
 
 #[test]
+fn parameters_of_a_namespace_that_is_the_callers_are_refused_although_it_is_joined_by_path() {
+    for (kind, key) in
+        [("network", "net.ipv4.ip_forward"), ("ipc", "kernel.shm_rmid_forced"), ("uts", "kernel.domainname")]
+    {
+        let file = format!("/proc/sys/{}", key.replace('.', "/"));
+        let present = fs::read_to_string(file).unwrap();
+        let path = format!("/proc/self/ns/{}", if kind == "network" { "net" } else { kind });
+        let bundle = Bundle::shell("true")
+            .set("/linux/namespaces", json!([{"type": "mount"}, {"type": kind, "path": path}]))
+            .set("/hostname", serde_json::Value::Null)
+            .set("/linux/sysctl", json!({key: present.trim()}));
+        let error = bundle.run().bad();
+        assert!(error.contains("is not in a separate kernel namespace"), "{key}: {error}");
+    }
+}
+
+#[test]
+fn limits_of_a_user_namespace_are_its_own() {
+    let key = "/proc/sys/user/max_net_namespaces";
+    let sysctl = json!({"user.max_net_namespaces": "7"});
+    let bundle = Bundle::shell(&format!("cat {key}")).set("/linux/sysctl", sysctl);
+    let error = bundle.run().bad();
+    assert!(error.contains("is not in a separate kernel namespace"), "{error}");
+    let mut bundle = bundle;
+    bundle.spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+    let bundle = bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map);
+    assert_eq!(bundle.run().good(), "7\n");
+    assert_ne!(fs::read_to_string(key).unwrap(), "7\n");
+}
+
+#[test]
+fn the_loopback_device_of_a_new_network_is_up() {
+    const UP: &str = "0x9\n";
+    let bundle = Bundle::shell("cat /sys/class/net/lo/flags");
+    assert_eq!(bundle.run().good(), UP);
+    let mut bundle = bundle;
+    bundle.spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+    let bundle = bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map);
+    assert_eq!(bundle.run().good(), UP);
+}
+
+#[test]
 fn the_program_is_process_one_and_leads_a_session() {
     let bundle = Bundle::shell("echo $$; cat /proc/self/stat | head -c 1000");
     let text = bundle.run().good();
