@@ -25,6 +25,7 @@ use barge_sys::seccomp::{self, Instruction};
 
 use crate::channel::{Channel, Report};
 use crate::error::{Error, Result};
+pub(crate) use compile::ARCHITECTURES;
 pub(crate) use listener::{Listener, Owner};
 #[cfg(any(test, fuzzing))]
 pub(crate) use rehearsal::rehearse;
@@ -77,9 +78,11 @@ fn instructions(profile: &LinuxSeccomp, cache: Option<&Path>) -> Result<Vec<Inst
     Ok(instructions)
 }
 
-/// `TSYNC` is left out: the process has one thread. To wait killably is for those who wait for a listener.
+/// `TSYNC` is left out: the process has one thread. To wait killably is for those who wait for a listener. A profile that
+/// says nothing of flags, not even that it wants none, gets what runc gives it.
 fn flags(profile: &LinuxSeccomp, listens: bool) -> u64 {
-    profile.flags().iter().flatten().fold(0, |all, flag| {
+    let Some(wanted) = profile.flags() else { return seccomp::flag::SPEC_ALLOW };
+    wanted.iter().fold(0, |all, flag| {
         all | match flag {
             LinuxSeccompFilterFlag::SeccompFilterFlagLog => seccomp::flag::LOG,
             LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => seccomp::flag::SPEC_ALLOW,
@@ -89,4 +92,26 @@ fn flags(profile: &LinuxSeccomp, listens: bool) -> u64 {
             _ => 0,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_those_of_the_profile_or_runcs() {
+        use barge_sys::seccomp::flag::{LOG, SPEC_ALLOW, WAIT_KILLABLE_RECV};
+        let all = r#","flags":["SECCOMP_FILTER_FLAG_TSYNC","SECCOMP_FILTER_FLAG_LOG","SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+            "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]"#;
+        for (text, listens, expected) in [
+            ("", false, SPEC_ALLOW),
+            (r#","flags":null"#, false, SPEC_ALLOW),
+            (r#","flags":[]"#, false, 0),
+            (all, false, LOG | SPEC_ALLOW),
+            (all, true, LOG | SPEC_ALLOW | WAIT_KILLABLE_RECV),
+        ] {
+            let json = format!(r#"{{"defaultAction":"SCMP_ACT_ALLOW"{text}}}"#);
+            assert_eq!(flags(&serde_json::from_str(&json).unwrap(), listens), expected, "{json}");
+        }
+    }
 }

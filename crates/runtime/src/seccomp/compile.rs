@@ -19,15 +19,16 @@ use crate::error::{Error, Result};
 /// What besides the profile decides on the instructions; a change makes every cached filter stale.
 pub(super) fn identity() -> String {
     let library = ScmpVersion::current().map(|v| format!("{v}")).unwrap_or_default();
-    format!("{} libseccomp {library} prologue 1", std::env::consts::ARCH)
+    format!("{} libseccomp {library} prologue 1 checks 2", std::env::consts::ARCH)
 }
 
 /// Compiles a profile.
 pub(super) fn compile(profile: &LinuxSeccomp) -> Result<Vec<Instruction>> {
+    check(profile)?;
     let default = action(profile.default_action(), profile.default_errno_ret())?;
     let mut filter = ScmpFilterContext::new(default).map_err(failed("create"))?;
     filter.set_ctl_nnp(false).map_err(failed("leave no-new-privileges alone"))?;
-    let architectures = architectures(profile);
+    let architectures = architectures(profile)?;
     for (_, architecture) in &architectures {
         filter.add_arch(*architecture).map_err(failed("add architecture"))?;
     }
@@ -44,6 +45,35 @@ pub(super) fn compile(profile: &LinuxSeccomp) -> Result<Vec<Instruction>> {
 
 fn failed(what: &'static str) -> impl Fn(libseccomp::error::SeccompError) -> Error {
     move |error| Error::SeccompProfile { reason: format!("{what}: {error}") }
+}
+
+fn refused(reason: String) -> Error {
+    Error::SeccompProfile { reason }
+}
+
+/// What a profile must not say (config-linux.md, Seccomp).
+fn check(profile: &LinuxSeccomp) -> Result<()> {
+    check_errno("the default action", profile.default_action(), profile.default_errno_ret())?;
+    for rule in profile.syscalls().iter().flatten() {
+        if rule.names().is_empty() {
+            return Err(refused(format!("a rule of {} names no system call", rule.action())));
+        }
+        check_errno(&format!("rule for {}", rule.names().join(", ")), rule.action(), rule.errno_ret())?;
+    }
+    Ok(())
+}
+
+/// The kernel has 16 bits for what an action returns, and only two that return something.
+fn check_errno(whose: &str, action: LinuxSeccompAction, errno: Option<u32>) -> Result<()> {
+    use LinuxSeccompAction as A;
+    match errno {
+        None => Ok(()),
+        Some(_) if !matches!(action, A::ScmpActErrno | A::ScmpActTrace) => {
+            Err(refused(format!("{whose}: {action} takes no errnoRet")))
+        }
+        Some(errno) if errno > u32::from(u16::MAX) => Err(refused(format!("{whose}: {errno} is no errno"))),
+        Some(_) => Ok(()),
+    }
 }
 
 fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<ScmpAction> {
@@ -68,17 +98,43 @@ fn refuses(default: LinuxSeccompAction) -> bool {
 }
 
 /// The profile's architectures besides the host's own, with the numbers that the kernel knows them by.
-fn architectures(profile: &LinuxSeccomp) -> Vec<(u32, ScmpArch)> {
+fn architectures(profile: &LinuxSeccomp) -> Result<Vec<(u32, ScmpArch)>> {
     let mut out = Vec::new();
     for architecture in profile.architectures().iter().flatten().copied().chain([Arch::ScmpArchNative]) {
         let entry = match architecture {
             Arch::ScmpArchNative => native(),
-            other => named(other).map(|name| (other as u32, name)),
+            other => match named(other) {
+                Some(name) => Some((other as u32, name)),
+                None => return Err(refused(format!("architecture {other} is not supported"))),
+            },
         };
         out.extend(entry.filter(|entry| !out.contains(entry)));
     }
-    out
+    Ok(out)
 }
+
+/// Those of the runtime specification that libseccomp compiles for, by their names there.
+pub(crate) const ARCHITECTURES: [&str; 19] = [
+    "SCMP_ARCH_AARCH64",
+    "SCMP_ARCH_ARM",
+    "SCMP_ARCH_MIPS",
+    "SCMP_ARCH_MIPS64",
+    "SCMP_ARCH_MIPS64N32",
+    "SCMP_ARCH_MIPSEL",
+    "SCMP_ARCH_MIPSEL64",
+    "SCMP_ARCH_MIPSEL64N32",
+    "SCMP_ARCH_PARISC",
+    "SCMP_ARCH_PARISC64",
+    "SCMP_ARCH_PPC",
+    "SCMP_ARCH_PPC64",
+    "SCMP_ARCH_PPC64LE",
+    "SCMP_ARCH_RISCV64",
+    "SCMP_ARCH_S390",
+    "SCMP_ARCH_S390X",
+    "SCMP_ARCH_X32",
+    "SCMP_ARCH_X86",
+    "SCMP_ARCH_X86_64",
+];
 
 fn native() -> Option<(u32, ScmpArch)> {
     let architecture = match std::env::consts::ARCH {
@@ -121,12 +177,6 @@ fn named(architecture: Arch) -> Option<ScmpArch> {
 
 /// Adds one rule for each name. Names that this libseccomp does not know are left to the default action.
 fn add(filter: &mut ScmpFilterContext, rule: &LinuxSyscall, default: ScmpAction) -> Result<()> {
-    use LinuxSeccompAction as A;
-    if rule.errno_ret().is_some() && !matches!(rule.action(), A::ScmpActErrno | A::ScmpActTrace) {
-        let names = rule.names().join(", ");
-        let reason = format!("rule for {names}: {} takes no errnoRet", rule.action());
-        return Err(Error::SeccompProfile { reason });
-    }
     let action = action(rule.action(), rule.errno_ret())?;
     if action == default {
         return Ok(());
@@ -281,6 +331,79 @@ mod tests {
     }
 
     #[test]
+    fn the_architectures_are_those_that_are_compiled_for() {
+        for name in ARCHITECTURES {
+            let architecture = serde_json::from_value(name.into()).unwrap();
+            assert!(named(architecture).is_some(), "{name}");
+        }
+        for name in ["SCMP_ARCH_LOONGARCH64", "SCMP_ARCH_M68K", "SCMP_ARCH_SH", "SCMP_ARCH_SHEB"] {
+            assert!(named(serde_json::from_value(name.into()).unwrap()).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_action_operator_and_errno_of_the_specification_has_its_answer() {
+        for (action, more, expected) in [
+            ("SCMP_ACT_KILL", "", 0),
+            ("SCMP_ACT_KILL_THREAD", "", 0),
+            ("SCMP_ACT_KILL_PROCESS", "", 0x8000_0000),
+            ("SCMP_ACT_TRAP", "", 0x0003_0000),
+            ("SCMP_ACT_ERRNO", "", EPERM),
+            ("SCMP_ACT_ERRNO", r#","errnoRet":0"#, 0x0005_0000),
+            ("SCMP_ACT_ERRNO", r#","errnoRet":95"#, 0x0005_005f),
+            ("SCMP_ACT_TRACE", r#","errnoRet":7"#, 0x7ff0_0007),
+            ("SCMP_ACT_LOG", "", 0x7ffc_0000),
+            ("SCMP_ACT_NOTIFY", "", 0x7fc0_0000),
+        ] {
+            let json = format!(
+                r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{{"names":["close"],"action":"{action}"{more}}}]}}"#
+            );
+            let program = compile(&serde_json::from_str(&json).unwrap()).unwrap();
+            let close = ScmpSyscall::from_name("close").unwrap().as_raw_syscall() as u32;
+            assert_eq!(run(&program, close, native().unwrap().0), expected, "{action}{more}");
+        }
+        let json = r#"{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":13}"#;
+        let program = compile(&serde_json::from_str(json).unwrap()).unwrap();
+        assert_eq!(run(&program, 0, native().unwrap().0), 0x0005_000d);
+    }
+
+    #[test]
+    fn operators_compare_whole_arguments() {
+        let holds = |op: &str, value: u64, two: u64, argument: u64| {
+            let json = format!(
+                r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{{"names":["close"],"action":"SCMP_ACT_LOG",
+                    "args":[{{"index":5,"value":{value},"valueTwo":{two},"op":"{op}"}}]}}]}}"#
+            );
+            let program = compile(&serde_json::from_str(&json).unwrap()).unwrap();
+            let number = ScmpSyscall::from_name("close").unwrap().as_raw_syscall() as u32;
+            let call = machine::Call {
+                number,
+                architecture: native().unwrap().0,
+                arguments: [0, 0, 0, 0, 0, argument],
+            };
+            machine::run(&program, call) == 0x7ffc_0000
+        };
+        let big = 1u64 << 40;
+        for (op, value, two, good, bad) in [
+            ("SCMP_CMP_EQ", big, 0, big, 0),
+            ("SCMP_CMP_NE", big, 0, 0, big),
+            ("SCMP_CMP_LT", big, 0, big - 1, big),
+            ("SCMP_CMP_LE", big, 0, big, big + 1),
+            ("SCMP_CMP_GE", big, 0, big, big - 1),
+            ("SCMP_CMP_GT", big, 0, big + 1, big),
+            (
+                "SCMP_CMP_MASKED_EQ",
+                0xff << 32,
+                0x0a << 32,
+                0x700_0a00_0000_0001 & !(0xff << 32) | 0x0a << 32,
+                0x0b << 32,
+            ),
+        ] {
+            assert!(holds(op, value, two, good) && !holds(op, value, two, bad), "{op}");
+        }
+    }
+
+    #[test]
     fn an_open_profile_has_no_prologue() {
         let profile = serde_json::from_str(r#"{"defaultAction":"SCMP_ACT_ALLOW"}"#).unwrap();
         let program = compile(&profile).unwrap();
@@ -293,6 +416,11 @@ mod tests {
             r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"SCMP_ACT_LOG","errnoRet":1}]}"#,
             r#"{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["read"],"action":"SCMP_ACT_ALLOW",
                 "args":[{"index":6,"value":1,"op":"SCMP_CMP_EQ"}]}]}"#,
+            r#"{"defaultAction":"SCMP_ACT_ALLOW","defaultErrnoRet":1}"#,
+            r#"{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":65536}"#,
+            r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"SCMP_ACT_TRACE","errnoRet":65536}]}"#,
+            r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":[],"action":"SCMP_ACT_ERRNO"}]}"#,
+            r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_M68K"]}"#,
         ] {
             assert!(compile(&serde_json::from_str(json).unwrap()).is_err(), "{json}");
         }

@@ -80,6 +80,14 @@ fn features_name_the_specification() {
     let features: Value = serde_json::from_str(&bundle.command(&["features"]).good()).unwrap();
     assert_eq!(features["ociVersionMin"], "1.0.0");
     assert_eq!(features["linux"]["seccomp"]["enabled"], true);
+    for option in ["remount", "iversion", "noiversion", "ridmap", "rro", "tmpcopyup"] {
+        assert!(features["mountOptions"].as_array().unwrap().iter().any(|o| o == option), "{option}");
+    }
+    assert!(
+        features["linux"]["seccomp"]["archs"].as_array().unwrap().iter().any(|a| a == "SCMP_ARCH_X86_64")
+    );
+    let annotations = features["potentiallyUnsafeConfigAnnotations"].as_array().unwrap();
+    assert!(annotations.iter().any(|a| a == "org.systemd.property."), "{annotations:?}");
 }
 
 #[test]
