@@ -135,6 +135,9 @@ pub(super) fn memory_policy(wanted: &LinuxMemoryPolicy) -> Result<MemoryPolicy> 
     if listed.is_some() && matches!(wanted.mode(), M::MpolDefault | M::MpolLocal) {
         return Err(invalid(field, format!("{} takes no nodes", wanted.mode())));
     }
+    if listed.is_none() && !matches!(wanted.mode(), M::MpolDefault | M::MpolLocal | M::MpolPreferred) {
+        return Err(invalid(field, format!("{} needs nodes", wanted.mode())));
+    }
     let mut nodes = Vec::new();
     for node in listed.map(|text| numbers(field, text, MOST_NODES)).transpose()?.unwrap_or_default() {
         let word = node / 64;
@@ -218,7 +221,14 @@ mod tests {
         assert_eq!(policy.unwrap(), MemoryPolicy { mode: 2 | 1 << 15, nodes: vec![0b1101, 1] });
         let empty = memory_policy(&of(r#"{"mode":"MPOL_DEFAULT","nodes":""}"#)).unwrap();
         assert_eq!(empty, MemoryPolicy { mode: 0, nodes: Vec::new() });
-        assert!(memory_policy(&of(r#"{"mode":"MPOL_LOCAL","nodes":"0"}"#)).is_err());
+        for json in [
+            r#"{"mode":"MPOL_LOCAL","nodes":"0"}"#,
+            r#"{"mode":"MPOL_BIND"}"#,
+            r#"{"mode":"MPOL_BIND","nodes":""}"#,
+        ] {
+            assert!(memory_policy(&of(json)).is_err(), "{json}");
+        }
+        assert!(memory_policy(&of(r#"{"mode":"MPOL_PREFERRED"}"#)).is_ok());
     }
 
     #[test]

@@ -189,12 +189,9 @@ fn drop_bounding(keep: u64) -> Result<()> {
 fn set_capabilities(plan: CapabilityPlan, warnings: &mut Vec<String>) -> Result<()> {
     let failed = attribute("capabilities");
     let held = rustix::thread::capabilities(None).map_err(&failed)?.permitted.bits();
-    let missing = (plan.permitted | plan.effective | plan.inheritable) & !held;
-    if missing != 0 {
-        warnings.push(format!("capabilities {missing:#x} are not held here and can't be passed on"));
-    }
     let permitted = plan.permitted & held;
     let inheritable = plan.inheritable & held;
+    warnings.extend(not_granted(plan, held));
     let sets = CapabilitySets {
         effective: CapabilitySet::from_bits_retain(plan.effective & permitted),
         permitted: CapabilitySet::from_bits_retain(permitted),
@@ -208,6 +205,23 @@ fn set_capabilities(plan: CapabilityPlan, warnings: &mut Vec<String>) -> Result<
             .map_err(&failed)?;
     }
     Ok(())
+}
+
+/// What of the sets a process that holds `held` can't grant, in words: the specification wants them said.
+fn not_granted(plan: CapabilityPlan, held: u64) -> Option<String> {
+    let wanted = plan.permitted | plan.effective | plan.inheritable | plan.ambient;
+    let baseless = (plan.effective & !plan.permitted) | (plan.ambient & !(plan.permitted & plan.inheritable));
+    let missing = (wanted & !held) | baseless;
+    let mut names: Vec<String> = caps::all()
+        .into_iter()
+        .filter(|capability| missing & capability.bitmask() != 0)
+        .map(|capability| capability.to_string())
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    names.sort();
+    Some(format!("capabilities that can't be granted in all of their sets: [{}]", names.join(" ")))
 }
 
 /// The environment with a `HOME`: the user's own where none is set.
@@ -235,6 +249,20 @@ mod tests {
         assert_eq!(home(&["A=1"]), ["A=1", "HOME=/home/app"]);
         assert_eq!(home(&["HOME=", "A=1"]), ["A=1", "HOME=/home/app"]);
         assert_eq!(home(&["HOME=/x", "A=1"]), ["HOME=/x", "A=1"]);
+    }
+
+    #[test]
+    fn what_can_not_be_granted_is_said() {
+        let all = CapabilityPlan { bounding: 7, effective: 7, permitted: 7, inheritable: 7, ambient: 7 };
+        assert_eq!(not_granted(all, u64::MAX), None);
+        let chown = |plan: CapabilityPlan, held: u64| {
+            not_granted(plan, held).is_some_and(|text| text.ends_with(": [CAP_CHOWN]"))
+        };
+        assert!(chown(all, !1));
+        assert!(chown(CapabilityPlan { permitted: 6, ..all }, u64::MAX));
+        assert!(chown(CapabilityPlan { inheritable: 6, ..all }, u64::MAX));
+        // The bound is a bound, not a grant.
+        assert_eq!(not_granted(CapabilityPlan { bounding: 7, ..Default::default() }, 0), None);
     }
 
     #[test]
