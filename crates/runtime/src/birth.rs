@@ -9,8 +9,8 @@
 //!              └───── Born ─────┘ and ends
 //! ```
 //!
-//! Whoever joins a user namespace can never come back, so the parent can't go there itself. What the new process
-//! does is not decided here.
+//! Whoever joins a user namespace can never come back, nor can who has no rights over the host's from the others: the
+//! parent can't go there itself. What the new process does is not decided here.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::init;
 use crate::plan::namespaces;
 use crate::procfs;
+use crate::userns;
 
 /// The namespaces of a container that is to be born.
 #[derive(Debug)]
@@ -41,12 +42,14 @@ pub(crate) struct Ways<'a> {
 }
 
 impl Ways<'_> {
-    /// Whether the maps of the user namespace are settled before init is there.
+    /// Whether the parent could not come back from where init is to be born.
     pub(crate) fn need_middle(&self) -> bool {
-        let joins_user = self.joins.iter().any(|(kind, _)| *kind == kind::USER);
-        let for_parent = self.new & kind::TIME != 0 || !self.joins.is_empty();
+        let joins = |wanted: fn(u64) -> bool| self.joins.iter().any(|(kind, _)| wanted(*kind));
         // Without privileges it is only inside the user namespace that there are rights to go further.
-        joins_user || (self.new & kind::USER != 0 && for_parent && !rustix::process::geteuid().is_root())
+        let leaves = joins(is_for_children)
+            || self.new & kind::TIME != 0
+            || (self.new & kind::USER != 0 && !self.joins.is_empty());
+        joins(|kind| kind == kind::USER) || (leaves && userns::is_unprivileged())
     }
 
     /// Clones the container's init, which gets the namespaces that it can join by itself as the second value.
@@ -72,7 +75,7 @@ impl Ways<'_> {
     }
 
     /// As [`Ways::clone_init`], for ways that [need a middle](Ways::need_middle). `maps` writes or checks the id maps
-    /// of the process that it is given.
+    /// of the process that it is given, if another user namespace is among them.
     pub(crate) fn clone_within(
         self,
         args: CloneArgs<'_>,
@@ -81,7 +84,7 @@ impl Ways<'_> {
         let Self { new, joins, offsets, oom_score } = self;
         let args = CloneArgs { namespaces: new & !(kind::CGROUP | kind::TIME | kind::USER), ..args };
         through_middle(new & kind::USER, args, maps, |middle| {
-            enter_user(middle, joins)?;
+            enter(middle, joins, new & kind::USER != 0)?;
             init::pass_on_oom_score(oom_score);
             unshare_time(new & kind::TIME)?;
             set_clocks(offsets)
@@ -101,11 +104,14 @@ impl Middle {
     }
 }
 
-/// Joins all, those that the user namespace may own after it.
-fn enter_user(middle: &Middle, joins: Vec<(u64, OwnedFd)>) -> Result<()> {
+/// Joins all, those that the user namespace may own after it. Where there is none, all are the caller's to join.
+fn enter(middle: &Middle, joins: Vec<(u64, OwnedFd)>, new_user: bool) -> Result<()> {
+    let (user, others): (Vec<_>, Vec<_>) = joins.into_iter().partition(|(kind, _)| *kind == kind::USER);
+    if user.is_empty() && !new_user {
+        return others.iter().try_for_each(|(kind, fd)| init::join(*kind, fd));
+    }
     // Where the user namespace forbids it, nobody could give up these groups any more.
     let _ = rustix::thread::set_thread_groups(&[]);
-    let (user, others): (Vec<_>, Vec<_>) = joins.into_iter().partition(|(kind, _)| *kind == kind::USER);
     let mut later = Vec::new();
     for (kind, fd) in others {
         match namespace::join(fd.as_fd(), kind) {

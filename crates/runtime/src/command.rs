@@ -38,6 +38,7 @@ use std::process::ExitCode;
 
 use crate::cgroup::Driver;
 use crate::error::{Error, Result};
+use crate::userns;
 use flags::{Flag, Given, Syntax};
 use log::{Format, Log, warn};
 
@@ -180,13 +181,14 @@ fn globals(given: &Given) -> Result<Globals> {
     Ok(Globals { root, root_is_default: given.path("root").is_none(), driver, criu })
 }
 
-/// Users other than root have a directory of their own for what must not outlive the boot.
+/// Users other than root have a directory of their own for what must not outlive the boot. So has root of a user
+/// namespace, who mostly is such a user, unless the environment says that it is root from there on.
 fn default_root() -> PathBuf {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|directory| !directory.is_empty());
+    let by_name = || std::env::var_os("USER").is_some_and(|name| name == "root");
+    let is_user = || !rustix::process::geteuid().is_root() || (userns::is_unprivileged() && !by_name());
     match runtime {
-        Some(directory) if !rustix::process::geteuid().is_root() => {
-            Path::new(&directory).join("barge/runtime")
-        }
+        Some(directory) if is_user() => Path::new(&directory).join("barge/runtime"),
         _ => "/run/barge/runtime".into(),
     }
 }

@@ -28,6 +28,7 @@ use crate::process::streams::{self, Console};
 use crate::rdt::RdtPlan;
 use crate::request::{ExecRequest, Executed, Stdio};
 use crate::seccomp::{Filter, Owner};
+use crate::userns;
 
 /// Runs a process inside a running container; returns once its program runs.
 pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
@@ -59,7 +60,11 @@ pub fn exec(request: ExecRequest<'_>) -> Result<Executed> {
     let root = apart.then(|| of_init(request.init_pid, "root", init)).transpose()?;
     let separate_pid = namespaces.separate(kind::PID);
     let cloned = match user {
-        UserNamespace::First => through_user(init, separate_pid, &entry, plan.oom_score)?,
+        UserNamespace::First => {
+            let kinds = kind::USER | if separate_pid { kind::PID } else { 0 };
+            through_middle(init, kinds, &entry, plan.oom_score)?
+        }
+        UserNamespace::Limited if separate_pid => through_middle(init, kind::PID, &entry, plan.oom_score)?,
         _ => {
             // Pid and time namespaces are only for children: the parent goes there, and comes back.
             let pid = separate_pid.then(|| init.try_clone_to_owned()).transpose();
@@ -112,6 +117,9 @@ const BUSY: i32 = Errno::BUSY.raw_os_error();
 enum UserNamespace {
     /// It is the caller's.
     Same,
+    /// It is the caller's, who has no rights over the host's namespaces: he can't come back from others, nor join
+    /// what the container has in common with the host.
+    Limited,
     /// It is joined with all others.
     Joined,
     /// It is joined before all others: without privileges it is only from there that they can be joined.
@@ -120,14 +128,18 @@ enum UserNamespace {
 
 impl UserNamespace {
     fn of(namespaces: &Namespaces, init: i32, held: BorrowedFd<'_>) -> Result<Self> {
-        if !namespaces.separate(kind::USER) {
-            return Ok(Self::Same);
-        }
-        let user = of_init(init, "ns/user", held)?;
-        if birth::is_here(kind::USER, user.as_fd()) {
-            return Ok(Self::Same);
-        }
-        Ok(if rustix::process::geteuid().is_root() { Self::Joined } else { Self::First })
+        let is_own = |user: OwnedFd| birth::is_here(kind::USER, user.as_fd());
+        let other = namespaces.separate(kind::USER) && !is_own(of_init(init, "ns/user", held)?);
+        Ok(match (other, userns::is_unprivileged()) {
+            (false, false) => Self::Same,
+            (false, true) => Self::Limited,
+            (true, false) => Self::Joined,
+            (true, true) => Self::First,
+        })
+    }
+
+    fn is_callers(self) -> bool {
+        matches!(self, Self::Same | Self::Limited)
     }
 }
 
@@ -152,14 +164,8 @@ fn answer(pid: i32, asked: &Report) -> Result<Option<String>> {
     }
 }
 
-/// The birth of a process in the user namespace of `init`.
-fn through_user(
-    held: BorrowedFd<'_>,
-    separate_pid: bool,
-    entry: &Entry,
-    oom_score: Option<i32>,
-) -> Result<Cloned> {
-    let kinds = kind::USER | if separate_pid { kind::PID } else { 0 };
+/// The birth of a process from another that stays in namespaces of `init`.
+fn through_middle(held: BorrowedFd<'_>, kinds: u64, entry: &Entry, oom_score: Option<i32>) -> Result<Cloned> {
     let args = CloneArgs { cgroup: entry.birth().map(AsFd::as_fd), ..CloneArgs::default() };
     birth::through_middle(
         0,
@@ -276,8 +282,7 @@ struct Joiner<'a> {
 impl Joiner<'_> {
     fn join_container(&self, stdio: Stdio, filter: Option<&Filter>, channel: &Channel) -> Result<Infallible> {
         let mut warnings = Vec::new();
-        let foreign = self.user != UserNamespace::Same;
-        init::set_oom_score(self.plan, foreign, channel, &mut warnings)?;
+        init::set_oom_score(self.plan, !self.user.is_callers(), channel, &mut warnings)?;
         init::begin()?;
         init::leave_keys(self.plan);
         init::through_proc(self.plan)?;
@@ -298,15 +303,17 @@ impl Joiner<'_> {
         let joined = match self.user {
             UserNamespace::Same => (always & !kind::MOUNT) | own(&[kind::TIME, kind::MOUNT]),
             UserNamespace::Joined => always | kind::USER | own(&[kind::TIME]),
-            UserNamespace::First => {
+            UserNamespace::Limited | UserNamespace::First => {
                 own(&[kind::MOUNT, kind::CGROUP, kind::UTS, kind::IPC, kind::NET, kind::TIME])
             }
         };
-        join(self.init, joined)?;
+        if joined != 0 {
+            join(self.init, joined)?;
+        }
         if let Some(root) = self.root {
             change_root(root)?;
         }
-        if self.user != UserNamespace::Same {
+        if !self.user.is_callers() {
             init::become_mapped_root()?;
         }
         streams::connect(stdio, self.plan.terminal_size, Console::Leave, channel)?;

@@ -141,6 +141,66 @@ fn other_namespaces_go_with_the_users_own() {
     assert_eq!(clock.run().good(), "1\n");
 }
 
+/// As Podman calls us for a user: there is a user namespace already, and the containers are in it.
+#[test]
+fn root_of_a_user_namespace_has_containers_in_it() {
+    let among = |script: &str, kinds: Vec<Value>| {
+        let mut own = Own::shell(script)?;
+        let linux = own.bundle.spec["linux"].as_object_mut().unwrap();
+        linux.remove("uidMappings");
+        linux.remove("gidMappings");
+        linux["namespaces"] = kinds.into();
+        Some(own)
+    };
+    let new = |kind: &str| json!({"type": kind});
+    let Some(first) = among("sleep 100", vec![new("mount"), new("pid"), new("ipc"), new("uts")]) else {
+        return;
+    };
+    // Without the host's pids and clocks to come back to.
+    let joined = json!({"type": "pid", "path": "/proc/PID/ns/pid"});
+    let Some(second) =
+        among("ps | grep -c 'sleep 100$'; sleep 50", vec![new("mount"), joined, new("ipc"), new("time")])
+    else {
+        return;
+    };
+    let mut second = second.set("/linux/timeOffsets", json!({"boottime": {"secs": 77}}));
+    second.bundle.spec["root"]["path"] = json!(second.bundle.rootfs());
+    second.bundle.spec.as_object_mut().unwrap().remove("hostname");
+    for own in [&first, &second] {
+        own.bundle.write();
+    }
+    let script = r#"
+        export XDG_RUNTIME_DIR=$PWD
+        unset USER
+        "$1" run --detach --pid-file pid "$2" > output 2>&1 || { cat output; exit 1; }
+        "$1" exec "$2" sh -c 'id -u; hostname; readlink /proc/1/exe'
+        mkdir second
+        sed "s|/proc/PID/|/proc/$(cat pid)/|" "$3/config.json" > second/config.json
+        "$1" run --detach --bundle second "$4" > output2 2>&1 || { cat output2; exit 1; }
+        "$1" exec "$4" sh -c "grep -c 'boottime *77 ' /proc/self/timens_offsets; ps | grep -c 'sleep [15]0'"
+        until grep -q . output2; do sleep 0.1; done
+        cat output2
+        ls barge/runtime
+        "$1" delete --force "$4" && "$1" delete --force "$2" && ls barge/runtime"#;
+    let (one, other) = (&first.bundle, &second.bundle);
+    let output = Command::new("unshare")
+        .args(["-U", "-r", "sh", "-ec", script, "sh"])
+        .arg(&first.program)
+        .arg(&one.id)
+        .arg(&other.directory)
+        .arg(&other.id)
+        .current_dir(&one.directory)
+        .stdin(Stdio::null())
+        .uid(USER)
+        .gid(USER)
+        .output()
+        .unwrap();
+    let mut names = [one.id.as_str(), other.id.as_str()];
+    names.sort_unstable();
+    let expected = format!("0\ninside\n/bin/busybox\n1\n2\n1\n{}\n{}\n", names[0], names[1]);
+    assert_eq!(Outcome::of(output).good(), expected);
+}
+
 #[test]
 fn cgroups_are_not_missed_unless_they_were_asked_for() {
     let Some(own) = Own::shell("test -d /sys/fs/cgroup && echo there") else { return };
