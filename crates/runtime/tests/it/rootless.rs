@@ -1,7 +1,7 @@
 //! Containers of a user without privileges: one mapped id, no cgroups, no devices.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -199,6 +199,45 @@ fn root_of_a_user_namespace_has_containers_in_it() {
     names.sort_unstable();
     let expected = format!("0\ninside\n/bin/busybox\n1\n2\n1\n{}\n{}\n", names[0], names[1]);
     assert_eq!(Outcome::of(output).good(), expected);
+}
+
+#[test]
+fn ranges_that_a_user_was_given_are_mapped() {
+    if Command::new("newuidmap").output().is_err() {
+        let _ = std::io::Write::write_all(
+            &mut std::io::stderr(),
+            b"skipped: needs newuidmap (scripts/install-packages test)\n",
+        );
+        return;
+    }
+    let script = "cat /proc/self/uid_map /proc/self/gid_map; touch /tmp/made; chown 7:8 /tmp/made";
+    let Some(own) = Own::shell(script) else { return };
+    let maps = json!([{"containerID": 0, "hostID": USER, "size": 1},
+                      {"containerID": 1, "hostID": 700_000, "size": 1000}]);
+    let own = own.set("/linux/uidMappings", maps.clone()).set("/linux/gidMappings", maps);
+    own.bundle.write();
+    // The host's own files are not to be touched: newuidmap sees others in their place.
+    let names = format!("root:x:0:0::/:/bin/sh\nranged:x:{USER}:{USER}::/:/bin/sh\n");
+    fs::write(own.bundle.directory.join("passwd"), names).unwrap();
+    let ranged = "for file in passwd:/etc/passwd ranges:/etc/subuid ranges:/etc/subgid; do \
+                    mount --bind ${file%:*} ${file#*:}; done
+                  user=$1; shift; exec setpriv --reuid $user --regid $user --clear-groups \"$@\"";
+    let run = |ranges: &str| {
+        fs::write(own.bundle.directory.join("ranges"), ranges).unwrap();
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-ec", ranged, "sh", &USER.to_string()]).arg(&own.program);
+        command.args(["--root", "state", "run", &own.bundle.id]).current_dir(&own.bundle.directory);
+        Outcome::of(command.stdin(Stdio::null()).output().unwrap())
+    };
+    let text = run("ranged:700000:1000\n").good();
+    let numbers: Vec<&str> = text.split_whitespace().collect();
+    let user = USER.to_string();
+    let map = ["0", user.as_str(), "1", "1", "700000", "1000"];
+    assert_eq!(numbers, [map, map].concat());
+    let made = fs::metadata(own.bundle.rootfs().join("tmp/made")).unwrap();
+    assert_eq!((made.uid(), made.gid()), (700_006, 700_007));
+    let refused = run("ranged:700000:999\n").bad();
+    assert!(refused.contains("newuidmap") && refused.contains("not allowed"), "{refused}");
 }
 
 #[test]
