@@ -1,5 +1,7 @@
 //! `kill`: a signal to a container's init, or to all of its processes.
 
+use rustix::process::Signal;
+
 use super::flags::{Flag, Given, Syntax};
 use super::state::{Container, Status};
 use super::{Globals, Verb};
@@ -29,7 +31,15 @@ fn kill(globals: &Globals, given: &Given) -> Result<u8> {
     if container.stage() == Status::Stopped {
         return Err(container.wrong(Status::Stopped, "kill"));
     }
-    container.signal(signal).map(|()| 0)
+    container.signal(signal)?;
+    // Who is paused in version 1 does not even die.
+    if signal == Signal::KILL.as_raw()
+        && let Ok(cgroup) = container.cgroup()
+        && cgroup.is_frozen()
+    {
+        cgroup.thaw()?;
+    }
+    Ok(0)
 }
 
 const NAMES: [&str; 31] = [

@@ -145,6 +145,21 @@ fn a_container_is_paused_and_resumed() {
 }
 
 #[test]
+fn a_paused_container_can_be_killed() {
+    let bundle = Bundle::shell("sleep 1000");
+    bundle.start();
+    let command = |verb: &str| bundle.command(&[verb, &bundle.id]);
+    command("pause").good();
+    bundle.command(&["kill", &bundle.id, "KILL"]).good();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !command("state").good().contains(r#""status": "stopped""#) {
+        assert!(Instant::now() < deadline, "{}", command("state").stdout);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    command("delete").good();
+}
+
+#[test]
 fn ps_shows_the_containers_processes() {
     let bundle = Bundle::shell("sleep 1000");
     let pid = bundle.start();
