@@ -51,7 +51,13 @@ pub(crate) fn end_to_end_tests() -> Result<()> {
             &["test", "--package", "barge-e2e", "--locked", "--no-fail-fast"],
             &[("BARGE_BIN", &binary.to_string_lossy())],
         )
-    })
+    })?;
+    step("engine in the guest", || crate::guest::run_engine(&binary))
+}
+
+/// The engine on a host with cgroup v2 alone.
+pub(crate) fn engine_in_guest() -> Result<()> {
+    crate::guest::run_engine(&release_binary()?)
 }
 
 /// Builds the binary as it is released and returns where it lies.

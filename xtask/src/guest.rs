@@ -7,8 +7,8 @@
 //! <target>/guest/initrd        busybox, CRIU, modules, profiles and the tests of barge-runtime; made for each run
 //! ```
 //!
-//! `guest/init.sh` is the guest's first program: it runs the tests, or hands over to systemd, whose only service they
-//! are then. What they print is the result; a guest that says nothing has failed.
+//! `guest/init.sh` is the guest's first program: it runs the tests, or `guest/engine.sh`, or hands over to systemd, whose
+//! only service the tests are then. What they print is the result; a guest that says nothing has failed.
 
 mod archive;
 mod packages;
@@ -56,6 +56,23 @@ const MODULES: [&str; 19] = [
     "net/ipv6/netfilter/nf_defrag_ipv6.ko",
     "net/netfilter/nf_conntrack.ko",
     "net/netfilter/nf_conntrack_netlink.ko",
+];
+
+/// What the engine's networks use besides.
+const NETWORK_MODULES: [&str; 13] = [
+    "net/llc/llc.ko",
+    "net/802/stp.ko",
+    "net/bridge/bridge.ko",
+    "net/netfilter/nf_nat.ko",
+    "net/netfilter/nft_chain_nat.ko",
+    "net/netfilter/nft_masq.ko",
+    "net/netfilter/nft_nat.ko",
+    "net/netfilter/nft_fib.ko",
+    "net/ipv4/netfilter/nft_fib_ipv4.ko",
+    "net/ipv6/netfilter/nft_fib_ipv6.ko",
+    "net/netfilter/nft_fib_inet.ko",
+    "net/netfilter/nft_numgen.ko",
+    "net/netfilter/nft_ct.ko",
 ];
 
 /// CRIU's settings. Its other way to stop packets is a program that the guest lacks.
@@ -111,6 +128,18 @@ pub(crate) fn run(host: Host, selection: &[&str], filter: Option<&str>) -> Resul
     judge(&console)
 }
 
+/// As [`run`], with the engine's own binary and a script of what its users do.
+pub(crate) fn run_engine(binary: &Path) -> Result<()> {
+    let folder = target().join("guest");
+    let packages = Packages::fetch(&folder)?;
+    let mut archive = host_files(&packages, MODULES.iter().chain(&NETWORK_MODULES))?;
+    archive.file("engine.sh", include_bytes!("guest/engine.sh"));
+    archive.copy("bin/barge", binary)?;
+    let initrd = folder.join("initrd");
+    fs::write(&initrd, archive.finish()).context("write the initial file system")?;
+    judge(&boot(&packages.kernel, &initrd, None)?)
+}
+
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
@@ -151,11 +180,10 @@ impl Tests {
     }
 }
 
-fn initial_files(packages: &Packages, tests: &Tests) -> Result<Archive> {
+/// What every guest has.
+fn host_files<'a>(packages: &Packages, modules: impl Iterator<Item = &'a &'static str>) -> Result<Archive> {
     let mut archive = Archive::default();
-    for name in
-        ["bin", "dev", "etc", "etc/criu", "modules", "profiles", "target", "target/deps", "target/examples"]
-    {
+    for name in ["bin", "dev", "etc", "modules", "profiles"] {
         archive.directory(name);
     }
     archive.device("dev/console", 5, 1);
@@ -164,13 +192,21 @@ fn initial_files(packages: &Packages, tests: &Tests) -> Result<Archive> {
     archive.file("etc/passwd", b"root:x:0:0::/root:/bin/sh\n");
     archive.file("etc/group", b"root:x:0:\n");
     archive.copy("bin/busybox", Path::new("/bin/busybox"))?;
+    for (number, module) in modules.enumerate() {
+        archive.copy(&format!("modules/{number:02}.ko"), &packages.modules.join(module))?;
+    }
+    Ok(archive)
+}
+
+fn initial_files(packages: &Packages, tests: &Tests) -> Result<Archive> {
+    let mut archive = host_files(packages, MODULES.iter())?;
+    for name in ["etc/criu", "target", "target/deps", "target/examples"] {
+        archive.directory(name);
+    }
     programs::add(&mut archive, "bin/criu", Path::new("/usr/sbin/criu"), "criu")?;
     archive.text("etc/criu/default.conf", CRIU);
     // CRIU keeps what is in a tmpfs with options that busybox's does not know.
     programs::add(&mut archive, "bin/tar", Path::new("/bin/tar"), "tar")?;
-    for (number, module) in MODULES.iter().enumerate() {
-        archive.copy(&format!("modules/{number:02}.ko"), &packages.modules.join(module))?;
-    }
     archive.file("profiles/barge-test", &packages.compile_profile(PROFILE)?);
     archive.file("target/deps/it", &stripped(&tests.it)?);
     archive.file("target/examples/runtime", &stripped(&tests.runtime)?);

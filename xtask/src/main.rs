@@ -1,4 +1,4 @@
-//! The house's own checks and chores: `cargo xtask ci|lint|tidy|test|guest [--systemd] [FILTER]|e2e`.
+//! The house's own checks and chores: `cargo xtask ci|lint|tidy|test|guest [--systemd|--engine] [FILTER]|e2e`.
 //!
 //! `ci` is exactly what continuous integration runs:
 //! fmt -> clippy -> tidy -> doc -> deny -> unit and kernel tests, here and in the guest -> end-to-end tests.
@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 fn in_guest(mut arguments: Vec<String>) -> anyhow::Result<()> {
     let host = match arguments.first().map(String::as_str) {
+        Some("--engine") => return ci::engine_in_guest(),
         Some("--systemd") => {
             arguments.remove(0);
             guest::Host::Systemd

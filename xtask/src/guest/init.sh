@@ -8,7 +8,7 @@ export PATH=/bin
 settle() {
 	/bin/busybox mkdir -p /new
 	/bin/busybox mount -t tmpfs -o mode=755,size=75% tmpfs /new
-	for entry in bin dev etc init lib lib64 modules profiles sbin target usr var; do
+	for entry in bin dev engine.sh etc init lib lib64 modules profiles sbin target usr var; do
 		[ ! -e /$entry ] || /bin/busybox cp -a /$entry /new/
 	done
 	/bin/busybox mkdir -p /new/proc /new/sys /new/tmp /new/run /new/root /new/usr/bin
@@ -45,7 +45,11 @@ run_tests() {
 	dmesg -n 1
 	echo "guest: Linux $(uname -r), controllers: $(cat /sys/fs/cgroup/cgroup.controllers)"
 	cd /
-	/target/deps/it --test-threads "$1" $(cat /proc/cmdline | tr ' ' '\n' | sed -n 's/^it=//p') 2>&1
+	if [ -e /engine.sh ]; then
+		sh /engine.sh 2>&1
+	else
+		/target/deps/it --test-threads "$1" $(cat /proc/cmdline | tr ' ' '\n' | sed -n 's/^it=//p') 2>&1
+	fi
 	echo "guest: the tests ended with status $?"
 	sync
 	poweroff -f
