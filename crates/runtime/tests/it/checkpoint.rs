@@ -70,15 +70,25 @@ pub(crate) fn checkpoint(bundle: &Bundle, flags: &[&str]) -> Outcome {
 
 /// A command that brings the container back as `id`, without its last argument.
 pub(crate) fn restore_command(bundle: &Bundle, flags: &[&str]) -> Command {
-    let mut command = bundle.runtime(&["--criu", program().to_str().unwrap(), "restore", "--image-path"]);
+    restore_command_with(bundle, &[], flags)
+}
+
+fn restore_command_with(bundle: &Bundle, globals: &[&str], flags: &[&str]) -> Command {
+    let mut command = bundle.runtime(globals);
+    command.arg("--criu").arg(program()).args(["restore", "--image-path"]);
     command.arg(images(bundle)).arg("--bundle").arg(&bundle.directory).args(flags);
     command
 }
 
 /// Restores in the background, with the streams that [`Bundle::start`] gives.
 pub(crate) fn restore(bundle: &Bundle, id: &str, flags: &[&str]) -> Outcome {
+    restore_with(bundle, &[], id, flags)
+}
+
+/// As [`restore`], with flags before the verb.
+pub(crate) fn restore_with(bundle: &Bundle, globals: &[&str], id: &str, flags: &[&str]) -> Outcome {
     let output = std::fs::OpenOptions::new().append(true).open(bundle.directory.join("output")).unwrap();
-    let mut command = restore_command(bundle, flags);
+    let mut command = restore_command_with(bundle, globals, flags);
     let status = command.args(["--detach", id]).stdout(output.try_clone().unwrap()).stderr(output).status();
     let log = std::fs::read_to_string(images(bundle).join("restore.log")).unwrap_or_default();
     let stderr = if status.as_ref().unwrap().success() {

@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::bundle::{Bundle, Outcome};
+use crate::checkpoint;
 
 /// Whether systemd runs this host; says so when a test can't run. Not captured, so that it is always seen.
 fn booted() -> bool {
@@ -125,6 +126,29 @@ fn a_scope_has_the_limits_in_its_files_and_in_its_properties() {
     let inside = bundle.exec(&["cat", "/proc/self/cgroup"]).good();
     assert!(inside.ends_with(&format!("/barge.slice/barge-test.slice/{}\n", unit(&bundle))), "{inside}");
     bundle.command(&["delete", "--force", &bundle.id]).good();
+    assert_gone(&bundle);
+}
+
+#[test]
+fn a_container_that_was_saved_comes_back_into_a_scope() {
+    if !booted() || !checkpoint::usable() {
+        return;
+    }
+    let bundle = scoped(checkpoint::COUNT).set("/linux/resources/pids", json!({"limit": 50}));
+    start(&bundle);
+    checkpoint::counts_beyond(&bundle, 2);
+    checkpoint::checkpoint(&bundle, &[]).good();
+    assert_gone(&bundle);
+    let stood = checkpoint::count(&bundle);
+    checkpoint::restore_with(&bundle, &["--systemd-cgroup"], &bundle.id, &[]).good();
+    checkpoint::counts_beyond(&bundle, stood);
+    let pid = checkpoint::state(&bundle, &bundle.id)["pid"].to_string();
+    assert!(value(&bundle, "cgroup.procs").lines().any(|line| line == pid));
+    assert_eq!(property(&bundle, "TasksMax"), "50");
+    bundle.command(&["delete", "--force", &bundle.id]).good();
+    assert_gone(&bundle);
+    fs::remove_file(checkpoint::images(&bundle).join("pstree.img")).unwrap();
+    checkpoint::restore_with(&bundle, &["--systemd-cgroup"], &bundle.id, &[]).bad();
     assert_gone(&bundle);
 }
 
