@@ -60,8 +60,17 @@ pub(crate) fn move_all(devices: &BTreeMap<String, String>, netns: BorrowedFd<'_>
 
 /// Takes up the loopback device of a new network namespace, which is its first link: every program counts on it.
 pub(crate) fn take_up_loopback() -> Result<()> {
+    take_up_first(Socket::open(Family::Route))
+}
+
+/// The same for a network namespace that this process is not in.
+pub(crate) fn take_up_loopback_in(netns: BorrowedFd<'_>) -> Result<()> {
+    take_up_first(Socket::open_in(Family::Route, netns))
+}
+
+fn take_up_first(socket: Result<Socket, netlink::Error>) -> Result<()> {
     const FIRST: u32 = 1;
-    Socket::open(Family::Route)
+    socket
         .and_then(|mut socket| socket.request(&[message(NEWLINK, 0, link(FIRST, UP, &[]))]))
         .map_err(|error| Error::Loopback { reason: error.to_string() })
 }

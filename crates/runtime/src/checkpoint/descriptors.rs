@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The latter ones are known to nobody when the container is restored. Nothing stays nothing; for the others our own
-//! stream of the same number takes their place. Pipes are kept so by runc too; a file from outside (the null device, a
-//! log) it can't save at all.
+//! stream of the same number takes their place; CRIU insists that a file has the length and the mode that it had. Pipes
+//! are kept so by runc too; a file from outside (the null device, a log) it can't save at all.
 
 use std::fs;
 use std::io::{self, Read, Write};

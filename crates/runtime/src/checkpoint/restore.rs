@@ -1,7 +1,7 @@
 //! Bringing a container back from its images, as a child of this process.
 
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use barge_oci::runtime_spec::{Linux, Spec};
@@ -16,6 +16,7 @@ use super::{descriptors, mount_table, namespaces_of, places};
 use crate::cgroup::{Cgroup, Entry, Layout};
 use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
+use crate::net_devices;
 use crate::plan::mount::MountPlan;
 use crate::plan::namespaces::{self, Namespaces};
 
@@ -70,7 +71,10 @@ impl Restore<'_> {
         let mut console = None;
         let heed = |notice: &Notice, fds: Vec<OwnedFd>| match notice.script() {
             // The processes don't run yet, but the namespaces are there.
-            "setup-namespaces" => self.hooks.map_or(Ok(()), |hooks| hooks.create_in_runtime(notice.pid())),
+            "setup-namespaces" => {
+                make_network(notice.pid(), &namespaces, linux)?;
+                self.hooks.map_or(Ok(()), |hooks| hooks.create_in_runtime(notice.pid()))
+            }
             "post-restore" => save(notice.pid()),
             "orphan-pts-master" => {
                 console = console.take().or(fds.into_iter().next());
@@ -170,6 +174,21 @@ impl Restore<'_> {
             Directories::open(self.options, LOG)?.send(socket)
         })
     }
+}
+
+/// Puts into a network namespace of the container's own what creating it would: CRIU leaves it empty.
+fn make_network(pid: i32, namespaces: &Namespaces, linux: &Linux) -> Result<()> {
+    if namespaces.new & kind::NET == 0 {
+        return Ok(());
+    }
+    let path = Path::new("/proc").join(pid.to_string()).join("ns/net");
+    let file = fs::File::open(&path).map_err(|error| Error::NamespaceOpen {
+        kind: namespaces::name(kind::NET).into(),
+        path,
+        source: error.into(),
+    })?;
+    net_devices::take_up_loopback_in(file.as_fd())?;
+    net_devices::move_all(&net_devices::of(linux)?, file.as_fd())
 }
 
 /// The cgroups of CRIU itself: the container's, and the host's where the container has none of its own.

@@ -2,11 +2,14 @@
 
 use std::io::Write;
 use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::bundle::Bundle;
-use crate::checkpoint::{COUNT, checkpoint, count, counts_beyond, restore, restore_command, state, usable};
+use crate::bundle::{Bundle, Outcome};
+use crate::checkpoint::{
+    COUNT, checkpoint, count, counts_beyond, gone, restore, restore_command, state, usable,
+};
 use crate::terminal::{read_until, receive};
 
 #[test]
@@ -36,12 +39,6 @@ fn a_terminal_has_a_new_master_and_its_old_settings() {
     bundle.command(&["delete", "--force", &bundle.id]).good();
 }
 
-/// A hook that gives the container's network its loopback: a saved network is restored without what was in it.
-fn loopback() -> Value {
-    let script = r#"pid=$(sed 's/.*"pid":\([0-9]*\).*/\1/'); exec nsenter -t $pid -n ip link set lo up"#;
-    json!([{"path": "/bin/busybox", "args": ["sh", "-c", script]}])
-}
-
 #[test]
 fn connections_are_saved_if_asked_for() {
     if !usable() {
@@ -53,7 +50,7 @@ fn connections_are_saved_if_asked_for() {
     let write = "n=0; while true; do n=$((n+1)); echo $n; sleep 0.05; done";
     let listens = "until netstat -tln | grep -q :7000; do sleep 0.05; done";
     let script = format!("{read} & {listens}; {{ {write}; }} | nc 127.0.0.1 7000");
-    let bundle = Bundle::shell(&script).set("/hooks/createRuntime", loopback());
+    let bundle = Bundle::shell(&script);
     for name in ["nc", "netstat"] {
         std::os::unix::fs::symlink("busybox", bundle.rootfs().join("bin").join(name)).unwrap();
     }
@@ -164,4 +161,44 @@ fn users_of_the_container_stay_mapped() {
     restore(&bundle, &bundle.id, &[]).good();
     counts_beyond(&bundle, stood);
     assert_eq!(bundle.exec(&["id", "-u"]).good(), "0\n");
+}
+
+/// A link of the host, while it is there: it ends with the network namespace that it was moved to.
+struct Link(String);
+
+impl Link {
+    fn make(name: &str) -> Self {
+        let made = Command::new("ip").args(["link", "add", name, "type", "veth"]).status();
+        assert!(made.unwrap().success());
+        Self(name.into())
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["link", "del", &self.0]).stderr(Stdio::null()).status();
+    }
+}
+
+#[test]
+fn links_are_moved_in_again() {
+    if !usable() {
+        return;
+    }
+    let name = format!("bd{}", std::process::id());
+    let bundle = Bundle::shell(COUNT).set("/linux/netDevices", json!({&name: {"name": "inside"}}));
+    let first = Link::make(&name);
+    bundle.start();
+    counts_beyond(&bundle, 2);
+    checkpoint(&bundle, &[]).good();
+    let stood = count(&bundle);
+    // CRIU wants a stream that is a file as long as it was: an error must not land there.
+    let error = Outcome::of(restore_command(&bundle, &[]).arg(&bundle.id).output().unwrap()).bad();
+    assert!(error.contains("linux.netDevices"), "{error}");
+    gone(&bundle);
+    drop(first);
+    let _second = Link::make(&name);
+    restore(&bundle, &bundle.id, &[]).good();
+    counts_beyond(&bundle, stood);
+    assert!(bundle.exec(&["ip", "link"]).good().contains("inside"));
 }
