@@ -100,7 +100,7 @@ impl Middle {
     /// Waits until the parent is content with the id maps.
     fn maps(&self) -> Result<()> {
         self.0.report(&Report::MapIds, None)?;
-        if self.0.wait() { Ok(()) } else { exit_now(0) }
+        if self.0.wait()? { Ok(()) } else { exit_now(0) }
     }
 }
 

@@ -83,6 +83,9 @@ enum Made {
     Before,
 }
 
+/// Hears of a cgroup that is about to be made, and of the unit that it is to belong to; may object.
+pub(crate) type Announce<'a> = &'a dyn Fn(&Path, Option<&Scope>) -> Result<()>;
+
 /// How a new process gets into a cgroup.
 #[derive(Debug)]
 pub(crate) enum Entry {
@@ -143,8 +146,13 @@ impl Cgroup {
 
     /// Has systemd make the cgroup of a specification. It lasts as long as a process is in it: at first that is the
     /// placeholder.
-    pub(crate) fn create_scope(layout: &Layout, spec: &Spec, id: &str) -> Result<(Self, Placeholder)> {
-        systemd::create(layout, spec, id)
+    pub(crate) fn create_scope(
+        layout: &Layout,
+        spec: &Spec,
+        id: &str,
+        announce: Announce<'_>,
+    ) -> Result<(Self, Placeholder)> {
+        systemd::create(layout, spec, id, announce)
     }
 
     /// Makes the directories that are not there and sets the limits.

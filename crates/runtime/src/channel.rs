@@ -143,9 +143,14 @@ impl Channel {
     }
 
     /// Waits for [`Channel::go`]; false when the other side is gone instead.
-    pub(crate) fn wait(&self) -> bool {
+    pub(crate) fn wait(&self) -> Result<bool> {
         let mut byte = [0u8; 1];
-        rustix::io::retry_on_intr(|| rustix::io::read(&self.0, &mut byte)) == Ok(1)
+        match rustix::io::retry_on_intr(|| rustix::io::read(&self.0, &mut byte)) {
+            Ok(count) => Ok(count == 1),
+            // It died with unread bytes of ours.
+            Err(Errno::CONNRESET) => Ok(false),
+            Err(errno) => Err(failed(errno)),
+        }
     }
 }
 
@@ -178,10 +183,10 @@ mod tests {
         assert!(matches!(other.next(|| Ok(())).unwrap(), Some((Report::Console, Some(_)))));
         assert!(matches!(other.next(|| Ok(())).unwrap(), Some((Report::Failed(Error::InitDied), None))));
         other.go().unwrap();
-        assert!(one.wait());
+        assert!(one.wait().unwrap());
         drop(one);
         assert!(other.next(|| Ok(())).unwrap().is_none());
         assert_eq!(other.go(), Err(Error::InitDied));
-        assert!(!other.wait());
+        assert!(!other.wait().unwrap());
     }
 }

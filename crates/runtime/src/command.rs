@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! <root>/<id>/state.json   what it is: bundle, pid, cgroup, specification
+//! <root>/<id>/cgroup       a link that names its cgroup, for when there is no state.json (yet)
 //! <root>/<id>/exec.fifo    while it is created and not started: writing a byte starts it
 //! ```
 
@@ -28,6 +29,7 @@ mod spec;
 mod start;
 mod state;
 mod streams;
+mod unfinished;
 mod update;
 
 use std::ffi::{OsStr, OsString};

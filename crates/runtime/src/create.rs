@@ -141,7 +141,7 @@ pub(crate) fn follow(
     let Born { channel, pid, pidfd } = *child;
     let mut console = None;
     let mut warnings = Vec::new();
-    channel.look_up_every(PATIENCE)?;
+    channel.look_up_every(PATIENCE).map_err(|error| end(pidfd, error))?;
     loop {
         let next = channel.next(|| still_going(pidfd)).and_then(|report| match report {
             Some((Report::Listener { number }, _)) => {

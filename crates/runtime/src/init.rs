@@ -188,7 +188,7 @@ fn oom_score_warning(result: rustix::io::Result<()>, score: i32) -> Result<Optio
 /// Lets the parent do what only it can.
 fn ask(channel: &Channel, report: &Report) -> Result<()> {
     channel.report(report, None)?;
-    if channel.wait() { Ok(()) } else { exit_now(FAILED) }
+    if channel.wait()? { Ok(()) } else { exit_now(FAILED) }
 }
 
 /// Attributes that are written through the host's procfs, before it is out of reach.
@@ -253,10 +253,11 @@ pub(crate) fn finish(ending: &Ending<'_>, mut warnings: Vec<String>) -> Result<I
         filter.load(channel)?;
     }
     channel.report(&Report::Ready { warnings }, None)?;
-    if !gate.wait(channel) {
-        exit_now(FAILED);
-    }
-    let error = match before_program(ending) {
+    let opened = gate.wait(channel).and_then(|opened| {
+        // Nobody is left to hear of it.
+        if opened { before_program(ending) } else { exit_now(FAILED) }
+    });
+    let error = match opened {
         Ok(()) => program::become_it(&file, &plan.arguments, &environment),
         Err(error) => error,
     };
@@ -279,12 +280,14 @@ fn before_program(ending: &Ending<'_>) -> Result<()> {
 
 impl Gate {
     /// False when nobody will ever open it.
-    fn wait(&self, channel: &Channel) -> bool {
+    fn wait(&self, channel: &Channel) -> Result<bool> {
         match self {
             Self::Channel => channel.wait(),
             Self::Fifo { go, .. } => {
                 let mut byte = [0u8; 1];
-                rustix::io::retry_on_intr(|| rustix::io::read(go, &mut byte)) == Ok(1)
+                rustix::io::retry_on_intr(|| rustix::io::read(go, &mut byte))
+                    .map(|count| count == 1)
+                    .map_err(|errno| attribute("the start")(errno.into()))
             }
         }
     }

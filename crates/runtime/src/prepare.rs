@@ -7,7 +7,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::Created;
 use crate::birth;
-use crate::cgroup::{Cgroup, Driver, Entry, Layout, Placeholder, rootless};
+use crate::cgroup::{Announce, Cgroup, Driver, Entry, Layout, Placeholder, rootless};
 use crate::create;
 use crate::error::{Error, Result};
 use crate::init::Gate;
@@ -74,6 +74,11 @@ impl Prepared {
 
     /// As [`Prepared::new`], with cgroups made by `driver`.
     pub fn with_driver(request: Request, driver: Driver) -> Result<Self> {
+        Self::announced(request, driver, &|_, _| Ok(()))
+    }
+
+    /// As [`Prepared::with_driver`]; `announce` is told of the cgroup just before it is made.
+    pub(crate) fn announced(request: Request, driver: Driver, announce: Announce<'_>) -> Result<Self> {
         let mut plan = Plan::new(&request)?;
         let linux = request.spec.linux().as_ref();
         labels::check(&plan.process, linux.unwrap_or(&no_linux()))?;
@@ -91,6 +96,7 @@ impl Prepared {
         let named = named.is_some_and(|path| !path.as_os_str().is_empty());
         let (cgroup, placeholder) = match driver {
             Driver::Direct => {
+                announce(&plan.cgroup, None)?;
                 let cgroup = match Cgroup::create(&layout, &plan.cgroup, resources) {
                     Err(error) if !named && rootless::is_expected(&error) => {
                         Cgroup::create_where_allowed(&layout, &plan.cgroup, resources)?
@@ -100,7 +106,8 @@ impl Prepared {
                 (cgroup, None)
             }
             Driver::Systemd => {
-                let (cgroup, placeholder) = Cgroup::create_scope(&layout, &request.spec, &request.id)?;
+                let (cgroup, placeholder) =
+                    Cgroup::create_scope(&layout, &request.spec, &request.id, announce)?;
                 plan.cgroup = cgroup.path().to_owned();
                 (cgroup, Some(placeholder))
             }

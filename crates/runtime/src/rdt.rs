@@ -14,7 +14,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use barge_oci::runtime_spec::Linux;
+use barge_oci::runtime_spec::{Linux, Spec};
 
 use crate::cgroup::mounted_at;
 use crate::error::{Error, Result};
@@ -36,6 +36,11 @@ pub(crate) struct RdtPlan {
 }
 
 impl RdtPlan {
+    /// As [`RdtPlan::of`], from the whole of a specification.
+    pub(crate) fn of_spec(spec: &Spec, id: &str) -> Result<Option<Self>> {
+        spec.linux().as_ref().map_or(Ok(None), |linux| Self::of(linux, id))
+    }
+
     /// The wishes of a container; `None` for most.
     pub(crate) fn of(linux: &Linux, id: &str) -> Result<Option<Self>> {
         let Some(rdt) = linux.intel_rdt() else { return Ok(None) };
@@ -101,9 +106,15 @@ impl RdtPlan {
 
     /// Removes what belongs to the container alone; its processes have ended.
     pub(crate) fn remove(&self) -> Result<()> {
-        match mounted_at("resctrl")? {
-            Some(root) => self.remove_from(&root),
-            None => Ok(()),
+        self.own().map_or(Ok(()), |own| remove_group(&own))
+    }
+
+    /// What belongs to the container alone, relative to where the filesystem is.
+    pub(crate) fn own(&self) -> Option<PathBuf> {
+        match &self.group {
+            // Its monitors go with it.
+            None => Some(self.directory(Path::new(""))),
+            Some(_) => self.monitor(Path::new("")),
         }
     }
 
@@ -192,17 +203,20 @@ impl RdtPlan {
     }
 
     fn remove_from(&self, root: &Path) -> Result<()> {
-        let own = match &self.group {
-            // Its monitors go with it.
-            None => Some(self.directory(root)),
-            Some(_) => self.monitor(root),
-        };
-        match own.map(|directory| (fs::remove_dir(&directory), directory)) {
-            Some((Err(error), directory)) if error.kind() != ErrorKind::NotFound => {
-                Err(failed(root, &directory, "remove", error))
-            }
-            _ => Ok(()),
-        }
+        self.own().map_or(Ok(()), |own| remove_below(root, &own))
+    }
+}
+
+/// Removes what [`RdtPlan::own`] named; its processes have ended. Not there at all is fine.
+pub(crate) fn remove_group(own: &Path) -> Result<()> {
+    mounted_at("resctrl")?.map_or(Ok(()), |root| remove_below(&root, own))
+}
+
+fn remove_below(root: &Path, own: &Path) -> Result<()> {
+    let directory = root.join(own);
+    match fs::remove_dir(&directory) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(root, &directory, "remove", error)),
+        _ => Ok(()),
     }
 }
 

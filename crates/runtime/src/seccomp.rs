@@ -63,7 +63,7 @@ impl Filter {
         let fd = seccomp::load_with_listener(&self.instructions, self.flags).map_err(failed)?;
         // By its number: the filter may forbid what sending a descriptor needs.
         channel.report(&Report::Listener { number: fd.as_raw_fd() }, None)?;
-        if channel.wait() { Ok(()) } else { Err(Error::InitDied) }
+        if channel.wait()? { Ok(()) } else { Err(Error::InitDied) }
     }
 }
 

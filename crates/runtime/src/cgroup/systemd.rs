@@ -21,7 +21,7 @@ use barge_oci::runtime_spec::{LinuxResources, Spec};
 use serde::{Deserialize, Serialize};
 use zbus::{OwnedObjectPath, OwnedVariant, Variant};
 
-use super::{Cgroup, Layout, Places};
+use super::{Announce, Cgroup, Layout, Places};
 use crate::bus::{Arguments, Connection, Manager, Method};
 use crate::error::{Error, Result};
 use crate::userns;
@@ -43,7 +43,12 @@ pub(crate) struct Scope {
 }
 
 /// Makes the scope that `linux.cgroupsPath` names as `slice:prefix:name`, with the limits of the specification.
-pub(super) fn create(layout: &Layout, spec: &Spec, id: &str) -> Result<(Cgroup, Placeholder)> {
+pub(super) fn create(
+    layout: &Layout,
+    spec: &Spec,
+    id: &str,
+    announce: Announce<'_>,
+) -> Result<(Cgroup, Placeholder)> {
     if !Path::new("/run/systemd/system").is_dir() {
         let reason = "systemd not running on this host, cannot use systemd cgroups manager".into();
         return Err(Error::Systemd { reason });
@@ -62,6 +67,7 @@ pub(super) fn create(layout: &Layout, spec: &Spec, id: &str) -> Result<(Cgroup, 
         Some(resources) => systemd.all_properties(resources, &cgroup.places)?,
         None => Vec::new(),
     };
+    announce(&path, cgroup.scope())?;
     let placeholder = Placeholder::start()?;
     let mut all = properties::of_scope(&location, manager, placeholder.pid(), &cgroup.places);
     all.extend(asked);

@@ -114,7 +114,7 @@ impl Criu {
                 let number = theirs.as_raw_fd();
                 launch.pass_on(&theirs)?;
                 child.report(&Report::Ready { warnings: Vec::new() }, None)?;
-                if !child.wait() {
+                if !child.wait()? {
                     return Err(Error::InitDied);
                 }
                 let number = CString::new(number.to_string()).unwrap_or_default();

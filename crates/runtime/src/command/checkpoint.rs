@@ -91,7 +91,7 @@ fn cgroup_mode(text: Option<&str>) -> Result<CgroupMode> {
 
 fn checkpoint(globals: &Globals, given: &Given) -> Result<u8> {
     let container = Container::load(&globals.root, &given.container()?)?;
-    let status = container.stage();
+    let status = container.stage()?;
     if matches!(status, Status::Created | Status::Stopped) {
         let reason = format!("Container cannot be checkpointed in {} state", status.word());
         return Err(Error::Usage { reason });

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::flags::{CONTAINER, Flag, Given, Syntax};
 use super::state::{self, Container, FIFO, OUTCOME, new_document};
-use super::{Globals, Verb, inherited, log, streams, warn};
+use super::{Globals, Verb, inherited, log, streams, unfinished, warn};
 use crate::Prepared;
 use crate::cgroup::Driver;
 use crate::create::Created;
@@ -123,7 +123,7 @@ pub(super) fn make(globals: &Globals, arguments: &Arguments, start: Start) -> Re
     let manner = Manner { start, driver: globals.driver };
     make_in(&directory, &bundle, arguments, spec, manner).inspect_err(|_| {
         // The first failure is what the user wants to hear of.
-        let _ = fs::remove_dir_all(&directory);
+        let _ = unfinished::remove_directory(&directory);
     })
 }
 
@@ -152,7 +152,8 @@ fn make_in(
         groups: Vec::new(),
         seccomp_cache: directory.parent().map(|root| root.join(".seccomp")),
     };
-    let mut prepared = Prepared::with_driver(request, manner.driver)?;
+    let announce = unfinished::announce(directory, &spec, &id)?;
+    let mut prepared = Prepared::announced(request, manner.driver, &announce)?;
     prepared.preserved = arguments.preserve_fds;
     prepared.plan.root.pivot = arguments.pivot;
     prepared.plan.process.own_keyring = arguments.own_keyring;
@@ -168,7 +169,8 @@ fn make_in(
     };
     created.warnings.iter().for_each(|warning| log::note(warning));
     let document = new_document(&id, bundle, spec, created.pid, &created.cgroup);
-    let saved = Container::save(directory.into(), document).and_then(|container| {
+    let saved = document.and_then(|document| Container::save(directory.into(), document));
+    let saved = saved.and_then(|container| {
         if let Some(file) = &arguments.pid_file {
             write_pid(file, created.pid)?;
         }

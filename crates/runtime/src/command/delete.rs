@@ -6,8 +6,8 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 
 use super::flags::{CONTAINER, Flag, Given, Syntax};
-use super::state::{Container, Status};
-use super::{Globals, Verb};
+use super::state::{Container, Status, directory};
+use super::{Globals, Verb, unfinished};
 use crate::error::{Error, Result};
 
 pub(super) const VERB: Verb = Verb::new(
@@ -24,11 +24,14 @@ pub(super) const VERB: Verb = Verb::new(
 
 fn delete(globals: &Globals, given: &Given) -> Result<u8> {
     let force = given.on("force")?;
-    let container = match Container::load(&globals.root, &given.container()?) {
-        Err(Error::NoSuchContainer { .. }) if force => return Ok(0),
+    let id = given.container()?;
+    let container = match Container::load(&globals.root, &id) {
+        Err(Error::NoSuchContainer { .. } | Error::Document { .. }) if force => {
+            return unfinished::clear(&directory(&globals.root, &id)?).map(|()| 0);
+        }
         result => result?,
     };
-    match container.status() {
+    match container.status()? {
         Status::Stopped => {}
         status if !force && status != Status::Created => {
             return Err(container.wrong(status, "delete"));
@@ -50,7 +53,7 @@ pub(super) fn end(container: &Container) -> Result<()> {
         Err(error) => return Err(error),
     }
     for _ in 0..1000 {
-        if container.stage() == Status::Stopped {
+        if container.stage()? == Status::Stopped {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(10));

@@ -37,7 +37,7 @@ fn events(globals: &Globals, given: &Given) -> Result<u8> {
     let every = given.text("interval")?;
     let every = interval(every.as_deref().unwrap_or("5s")).map_err(|reason| Error::Usage { reason })?;
     let container = Container::load(&globals.root, &given.container()?)?;
-    if container.stage() == Status::Stopped {
+    if container.stage()? == Status::Stopped {
         return Err(Error::Usage {
             reason: format!("container with id {} is not running", container.document.id),
         });
@@ -71,7 +71,7 @@ fn follow(container: &Container, interval: Duration) -> Result<u8> {
     let mut memory = container.cgroup()?.watch_oom()?;
     let mut next = Instant::now() + interval;
     // Asked after the descriptor was opened: it is that of this container.
-    while container.stage() != Status::Stopped {
+    while container.stage()? != Status::Stopped {
         let left = next.saturating_duration_since(Instant::now());
         let mut watched = vec![PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)];
         watched.extend(memory.as_ref().map(|m| PollFd::from_borrowed_fd(m.as_fd(), PollFlags::IN)));

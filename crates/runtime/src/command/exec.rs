@@ -93,7 +93,7 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8> {
     })
     // What the kernel says when the container's end was faster is of no use to anybody.
     .map_err(|error| match container.stage() {
-        stopped @ Status::Stopped => container.wrong(stopped, "exec"),
+        Ok(stopped @ Status::Stopped) => container.wrong(stopped, "exec"),
         _ => error,
     })?;
     if let Some(processors) = executed.born_on {

@@ -28,7 +28,7 @@ fn kill(globals: &Globals, given: &Given) -> Result<u8> {
         container.cgroup()?.signal_all(signal)?;
         return Ok(0);
     }
-    if container.stage() == Status::Stopped {
+    if container.stage()? == Status::Stopped {
         return Err(container.wrong(Status::Stopped, "kill"));
     }
     container.signal(signal)?;

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use super::flags::{Flag, Given, Syntax};
 use super::state::{Container, Report};
-use super::{Globals, Verb, print};
+use super::{Globals, Verb, print, warn};
 use crate::error::{Error, Result};
 
 pub(super) const VERB: Verb = Verb::new(
@@ -53,23 +53,27 @@ fn list(globals: &Globals, given: &Given) -> Result<u8> {
 }
 
 fn reports(globals: &Globals) -> Result<Vec<Report>> {
+    let failed = |error: std::io::Error| Error::File {
+        operation: "open".into(),
+        path: globals.root.clone(),
+        source: error.into(),
+    };
     let entries = match fs::read_dir(&globals.root) {
         // Nothing has been created yet.
         Err(error) if error.kind() == ErrorKind::NotFound && globals.root_is_default => return Ok(Vec::new()),
-        entries => entries.map_err(|error| Error::File {
-            operation: "open".into(),
-            path: globals.root.clone(),
-            source: error.into(),
-        })?,
+        entries => entries.map_err(failed)?,
     };
-    // A container that is being made or removed just now is not on the list.
-    let mut reports: Vec<Report> = entries
-        .flatten()
-        .filter_map(|entry| {
-            let container = Container::load(&globals.root, entry.file_name().to_str()?).ok()?;
-            Some(container.report().owned_by(owner(entry.metadata().ok()?.uid())))
-        })
-        .collect();
+    let mut reports = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let Some(report) = entry.file_name().to_str().and_then(|name| listed(globals, name)) else {
+            continue;
+        };
+        match entry.metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            metadata => reports.push(report.owned_by(owner(metadata.map_err(failed)?.uid()))),
+        }
+    }
     reports.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(reports)
 }
@@ -83,6 +87,19 @@ fn owner(uid: u32) -> String {
         (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
     });
     name.unwrap_or_else(|| format!("#{uid}"))
+}
+
+/// A container that is being made or removed just now is not on the list. One that is damaged can't be, but should be
+/// known.
+fn listed(globals: &Globals, name: &str) -> Option<Report> {
+    match Container::load(&globals.root, name).and_then(|container| container.report()) {
+        Ok(report) => Some(report),
+        Err(Error::NoSuchContainer { .. } | Error::Usage { .. }) => None,
+        Err(error) => {
+            warn(&format!("container {name:?} is left out: {error}"));
+            None
+        }
+    }
 }
 
 fn table(reports: &[Report]) -> String {

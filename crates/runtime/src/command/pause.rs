@@ -15,7 +15,7 @@ const fn syntax(verb: &'static str, about: &'static str) -> Syntax {
 
 fn pause(globals: &Globals, given: &Given) -> Result<u8> {
     let container = Container::load(&globals.root, &given.container()?)?;
-    match container.status() {
+    match container.status()? {
         Status::Created | Status::Running => container.cgroup()?.freeze().map(|()| 0),
         status @ (Status::Paused | Status::Stopped) => Err(container.wrong(status, "pause")),
     }
@@ -23,7 +23,7 @@ fn pause(globals: &Globals, given: &Given) -> Result<u8> {
 
 fn resume(globals: &Globals, given: &Given) -> Result<u8> {
     let container = Container::load(&globals.root, &given.container()?)?;
-    match container.status() {
+    match container.status()? {
         Status::Paused => container.cgroup()?.thaw().map(|()| 0),
         _ => Err(Error::Usage { reason: "container not paused".into() }),
     }

@@ -17,7 +17,7 @@ use super::checkpoint::{SHARED, shared};
 use super::create::{has_terminal, write_pid};
 use super::flags::{CONTAINER, Flag, Given, Syntax};
 use super::state::{self, Container, new_document};
-use super::{Globals, Verb, create, streams, warn};
+use super::{Globals, Verb, create, streams, unfinished, warn};
 use crate::cgroup::{Cgroup, Driver, Layout, Placeholder};
 use crate::checkpoint::Options;
 use crate::checkpoint::restore::{Restore, Restored};
@@ -124,14 +124,16 @@ impl Attempt {
 
     fn make_cgroup(&mut self, driver: Driver, path: &Path) -> Result<()> {
         let layout = Layout::of_host()?;
+        let announce = unfinished::announce(&self.directory, &self.spec, &self.id)?;
         match driver {
             Driver::Direct => {
                 check_empty(path)?;
+                announce(path, None)?;
                 let resources = self.spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
                 self.cgroup = Some(Cgroup::create(&layout, path, resources)?);
             }
             Driver::Systemd => {
-                let (cgroup, placeholder) = Cgroup::create_scope(&layout, &self.spec, &self.id)?;
+                let (cgroup, placeholder) = Cgroup::create_scope(&layout, &self.spec, &self.id, &announce)?;
                 self.cgroup = Some(cgroup);
                 self.placeholder = Some(placeholder);
             }
@@ -167,7 +169,7 @@ impl Attempt {
     fn save(&self, pid: i32) -> Result<Container> {
         let spec = with_time_namespace(self.spec.clone(), pid);
         let cgroup = self.cgroup.as_ref().ok_or(Error::InitDied)?;
-        Container::save(self.directory.clone(), new_document(&self.id, &self.bundle, spec, pid, cgroup))
+        Container::save(self.directory.clone(), new_document(&self.id, &self.bundle, spec, pid, cgroup)?)
     }
 
     fn hand_over(&self, mut restored: Restored, given: &Given) -> Result<Restored> {
@@ -203,7 +205,7 @@ impl Drop for Attempt {
         // The failure that led here is the one to report.
         self.stop();
         let _ = self.cgroup.as_ref().map(Cgroup::remove);
-        let _ = fs::remove_dir_all(&self.directory);
+        let _ = unfinished::remove_directory(&self.directory);
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) const VERB: Verb = Verb::new(
 
 fn start(globals: &Globals, given: &Given) -> Result<u8> {
     let container = Container::load(&globals.root, &given.container()?)?;
-    match container.stage() {
+    match container.stage()? {
         Status::Created => {}
         other => return Err(container.wrong(other, "start")),
     }

@@ -13,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags};
 use serde::{Deserialize, Serialize};
 
 use super::flags::{CONTAINER, Given, Syntax};
-use super::{Globals, Verb, json, print};
+use super::{Globals, Verb, json, print, unfinished};
 use crate::cgroup::{Cgroup, Scope};
 use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
@@ -34,7 +34,7 @@ pub(super) const VERB: Verb = Verb::new(
 /// Prints the state, with the fields that the runtime specification names and runc's own.
 fn state(globals: &Globals, given: &Given) -> Result<u8> {
     let container = Container::load(&globals.root, &given.container()?)?;
-    print(&json(&container.report())?)
+    print(&json(&container.report()?)?)
 }
 
 const VERSION: u32 = 1;
@@ -140,7 +140,7 @@ pub(super) fn reserve(root: &Path, id: &str) -> Result<PathBuf> {
 pub(super) const FIFO: &str = "exec.fifo";
 /// Says what came of the start, in containers with hooks that depend on it.
 pub(super) const OUTCOME: &str = "outcome.fifo";
-const FILE: &str = "state.json";
+pub(super) const FILE: &str = "state.json";
 
 impl Container {
     pub(super) fn load(root: &Path, id: &str) -> Result<Self> {
@@ -186,7 +186,7 @@ impl Container {
             Err(Errno::SRCH) => None,
             Err(errno) => return Err(Error::Hold { pid, source: errno.into() }),
         };
-        let stage = self.stage();
+        let stage = self.stage()?;
         Ok((init.filter(|_| stage != Status::Stopped), stage))
     }
 
@@ -198,21 +198,27 @@ impl Container {
         barge_sys::process::kill_held(init.as_fd(), signal).map_err(|error| failed(error.into()))
     }
 
-    pub(super) fn status(&self) -> Status {
-        let stage = self.stage();
-        match stage != Status::Stopped && self.cgroup().is_ok_and(|cgroup| cgroup.is_frozen()) {
-            true => Status::Paused,
-            false => stage,
+    /// What it is doing. Not to be able to tell is an error: nothing is done to a container on a guess.
+    pub(super) fn status(&self) -> Result<Status> {
+        let stage = self.stage()?;
+        match stage != Status::Stopped && self.cgroup()?.is_frozen() {
+            true => Ok(Status::Paused),
+            false => Ok(stage),
         }
     }
 
     /// Its status for those to whom it is the same whether it is paused; never `Paused`.
-    pub(super) fn stage(&self) -> Status {
-        match process(self.document.pid) {
+    pub(super) fn stage(&self) -> Result<Status> {
+        match process(self.document.pid)? {
             Some(process) if process.start_time == self.document.start_time && !process.dead => {}
-            _ => return Status::Stopped,
+            _ => return Ok(Status::Stopped),
         }
-        if self.directory.join(FIFO).exists() { Status::Created } else { Status::Running }
+        let fifo = self.directory.join(FIFO);
+        match fifo.try_exists() {
+            Ok(true) => Ok(Status::Created),
+            Ok(false) => Ok(Status::Running),
+            Err(error) => Err(Error::File { operation: "find".into(), path: fifo, source: error.into() }),
+        }
     }
 
     pub(super) fn cgroup(&self) -> Result<Cgroup> {
@@ -223,10 +229,10 @@ impl Container {
         Ok(self.place.get_or_init(|| found).clone())
     }
 
-    pub(super) fn report(&self) -> Report {
-        let status = self.status();
+    pub(super) fn report(&self) -> Result<Report> {
+        let status = self.status()?;
         let document = &self.document;
-        Report {
+        Ok(Report {
             oci_version: document.spec.version().clone(),
             id: document.id.clone(),
             status,
@@ -236,7 +242,7 @@ impl Container {
             created: document.created.clone(),
             annotations: document.spec.annotations().clone(),
             owner: String::new(),
-        }
+        })
     }
 
     /// The error of an operation that this status does not allow.
@@ -257,15 +263,10 @@ impl Container {
             }
             cgroup.clear()
         });
-        let linux = self.document.spec.linux().as_ref();
-        let rdt = linux.map_or(Ok(None), |linux| RdtPlan::of(linux, &self.document.id));
+        let rdt = RdtPlan::of_spec(&self.document.spec, &self.document.id);
         let rdt = rdt.and_then(|rdt| rdt.map_or(Ok(()), |rdt| rdt.remove()));
         cgroup.and(rdt)?;
-        fs::remove_dir_all(&self.directory).map_err(|error| Error::File {
-            operation: "remove".into(),
-            path: self.directory.clone(),
-            source: error.into(),
-        })?;
+        unfinished::remove_directory(&self.directory)?;
         if let Some(hooks) = self.hooks()? {
             hooks.poststop().iter().for_each(|failure| super::warn(failure));
         }
@@ -289,20 +290,28 @@ impl Container {
     }
 }
 
-pub(super) fn new_document(id: &str, bundle: &Path, spec: Spec, pid: i32, cgroup: &Cgroup) -> Document {
+pub(super) fn new_document(
+    id: &str,
+    bundle: &Path,
+    spec: Spec,
+    pid: i32,
+    cgroup: &Cgroup,
+) -> Result<Document> {
     let rootfs = spec.root().as_ref().map(|root| bundle.join(root.path())).unwrap_or_default();
-    Document {
+    // Without it nobody could tell the container's process from another later.
+    let start_time = process(pid)?.ok_or(Error::InitDied)?.start_time;
+    Ok(Document {
         version: VERSION,
         id: id.into(),
         bundle: bundle.into(),
         rootfs,
         pid,
-        start_time: process(pid).map_or(0, |process| process.start_time),
+        start_time,
         cgroup: cgroup.path().into(),
         systemd: cgroup.scope().cloned(),
         created: jiff::Timestamp::now().to_string(),
         spec,
-    }
+    })
 }
 
 struct ProcessStat {
@@ -310,9 +319,20 @@ struct ProcessStat {
     dead: bool,
 }
 
-/// What proc_pid_stat(5) says. The name, which may contain anything, ends with the last parenthesis.
-fn process(pid: i32) -> Option<ProcessStat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// What proc_pid_stat(5) says; `None` when there is no such process. The name, which may contain anything, ends with the
+/// last parenthesis.
+fn process(pid: i32) -> Result<Option<ProcessStat>> {
+    let path = PathBuf::from(format!("/proc/{pid}/stat"));
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => return Ok(None),
+        Err(error) => return Err(Error::File { operation: "read".into(), path, source: error.into() }),
+    };
+    Ok(parse_stat(&text))
+}
+
+fn parse_stat(text: &str) -> Option<ProcessStat> {
     let (_, rest) = text.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();
     let dead = matches!(fields.next()?, "Z" | "X" | "x");
@@ -340,8 +360,8 @@ mod tests {
 
     #[test]
     fn this_process_is_alive_and_has_a_start() {
-        let own = process(std::process::id() as i32).unwrap();
+        let own = process(std::process::id() as i32).unwrap().unwrap();
         assert!(!own.dead && own.start_time > 0);
-        assert!(process(i32::MAX).is_none());
+        assert!(process(i32::MAX).unwrap().is_none());
     }
 }

@@ -47,7 +47,7 @@ pub(super) const VERB: Verb = Verb::new(
 
 fn update(globals: &Globals, given: &Given) -> Result<u8> {
     let mut container = Container::load(&globals.root, &given.container()?)?;
-    if container.stage() == Status::Stopped {
+    if container.stage()? == Status::Stopped {
         return Err(Error::Usage { reason: "container not running".into() });
     }
     if given.last("l3-cache-schema").is_some() || given.last("mem-bw-schema").is_some() {

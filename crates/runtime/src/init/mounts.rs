@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::plan::invalid;
 use crate::plan::mount::{MountKind, MountPlan};
 use crate::procfs::is_proc;
+use crate::userns;
 
 /// The trees to bind, one for each mount that is a bind.
 #[derive(Debug)]
@@ -113,7 +114,10 @@ pub(super) fn mount_all(
             (MountKind::Filesystem { kind, source, options }, _) => {
                 let attributes = mount.attributes();
                 let (fresh, attributes) = match filesystem(kind, source, options, attributes) {
-                    Err(Errno::PERM) if let Some(path) = of_host(kind) => {
+                    Err(Errno::PERM)
+                        if let Some(path) = of_host(kind)
+                            && userns::is_unprivileged() =>
+                    {
                         (clone_path(path, true).map_err(because(mount, kind))?, Attributes::Change)
                     }
                     result => (result.map_err(because(mount, kind))?, Attributes::Set),

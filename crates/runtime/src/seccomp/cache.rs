@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use barge_oci::digest::Digest;
 use barge_oci::runtime_spec::LinuxSeccomp;
 use barge_sys::seccomp::{Instruction, MAX_INSTRUCTIONS};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
 
 use super::compile;
 use crate::error::{Error, Result};
@@ -25,28 +28,56 @@ pub(super) fn read(file: &Path) -> Option<Vec<Instruction>> {
     decode(&fs::read(file).ok()?)
 }
 
-/// Writes a file beside its name and moves it there: a reader sees all of it or none.
+/// Puts a file in its place when all is in it: a reader sees all of it or none, and a writer that is killed leaves
+/// nothing.
 pub(super) fn write(file: &Path, instructions: &[Instruction]) -> Result<()> {
     let failed = |error: std::io::Error| Error::SeccompCache { path: file.into(), source: error.into() };
-    if let Some(directory) = file.parent()
-        && let Err(error) = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+    let Some(directory) = file.parent() else { return Err(failed(ErrorKind::InvalidInput.into())) };
+    if let Err(error) = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
         && error.kind() != ErrorKind::AlreadyExists
     {
         return Err(failed(error));
     }
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let nameless = match rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(nameless) => fs::File::from(nameless),
+        Err(Errno::OPNOTSUPP | Errno::ISDIR) => return write_beside(file, instructions).map_err(failed),
+        Err(errno) => return Err(failed(errno.into())),
+    };
+    (&nameless).write_all(&encode(instructions)).and_then(|()| name(&nameless, file)).map_err(failed)
+}
+
+/// Gives a file its name, which a damaged one may have.
+fn name(nameless: &fs::File, file: &Path) -> std::io::Result<()> {
+    let number = Path::new("/proc/self/fd").join(nameless.as_raw_fd().to_string());
+    let link = || rustix::fs::linkat(CWD, &number, CWD, file, AtFlags::SYMLINK_FOLLOW);
+    match link() {
+        Err(Errno::EXIST) => {}
+        result => return Ok(result?),
+    }
+    match fs::remove_file(file).map(|()| link()) {
+        // Somebody else has just put the same there.
+        Ok(Ok(()) | Err(Errno::EXIST)) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Ok(Err(errno)) => Err(errno.into()),
+        Err(error) => Err(error),
+    }
+}
+
+/// For filesystems that have no files without names.
+fn write_beside(file: &Path, instructions: &[Instruction]) -> std::io::Result<()> {
     let temporary = file.with_extension(format!("{}.tmp", std::process::id()));
-    let written = fs::OpenOptions::new()
+    fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
         .open(&temporary)
         .and_then(|mut out| out.write_all(&encode(instructions)))
-        .and_then(|()| fs::rename(&temporary, file));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&temporary);
-        failed(error)
-    })
+        .and_then(|()| fs::rename(&temporary, file))
+        .inspect_err(|_| {
+            let _ = fs::remove_file(&temporary);
+        })
 }
 
 fn encode(instructions: &[Instruction]) -> Vec<u8> {
@@ -98,5 +129,22 @@ mod tests {
         for damaged in [&bytes[..23], &[][..], &vec![0; 8 * (MAX_INSTRUCTIONS + 1)]] {
             assert_eq!(decode(damaged), None);
         }
+    }
+
+    #[test]
+    fn a_file_appears_whole_and_takes_the_place_of_a_damaged_one() {
+        let directory = std::env::temp_dir().join(format!("barge-seccomp-cache-{}", std::process::id()));
+        let file = directory.join("x.bpf");
+        let list = vec![Instruction { code: 0x06, jump_true: 0, jump_false: 0, operand: 7 }];
+        for _ in 0..2 {
+            write(&file, &list).unwrap();
+            assert_eq!(read(&file), Some(list.clone()));
+            fs::write(&file, b"damaged").unwrap();
+            assert_eq!(read(&file), None);
+        }
+        write_beside(&file, &list).unwrap();
+        assert_eq!(read(&file), Some(list));
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        fs::remove_dir_all(&directory).unwrap();
     }
 }
