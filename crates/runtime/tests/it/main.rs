@@ -16,6 +16,8 @@ mod command_line;
 mod devices;
 mod errors;
 mod exec;
+#[cfg(target_arch = "x86_64")]
+mod faults;
 mod groups;
 mod hardship;
 mod hooks;
