@@ -12,6 +12,7 @@
 mod delegation;
 mod device_program;
 mod device_rules;
+mod end;
 mod former;
 mod ignored;
 mod layout;
@@ -32,11 +33,8 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use barge_oci::runtime_spec::{LinuxDeviceCgroup, LinuxResources, Spec};
-use rustix::io::Errno;
-use rustix::process::Signal;
 
 use crate::error::{Error, Result};
 use former::Former;
@@ -137,11 +135,6 @@ impl Cgroup {
             cgroup.abandon();
         })?;
         Ok(cgroup)
-    }
-
-    /// Removes what was made for nothing. A group that somebody else has groups or processes in stays as it is.
-    fn abandon(&self) {
-        self.directories().into_iter().for_each(|directory| drop(fs::remove_dir(directory)));
     }
 
     /// Has systemd make the cgroup of a specification. It lasts as long as a process is in it: at first that is the
@@ -333,52 +326,6 @@ impl Cgroup {
         tree::processes(self.directory()?)
     }
 
-    /// Sends a signal to every process in it and below it; none escapes by forking.
-    pub fn signal_all(&self, signal: i32) -> Result<()> {
-        let kill = signal == Signal::KILL.as_raw();
-        if kill
-            && let Places::Unified(directory) = &self.places
-            && fs::write(directory.join("cgroup.kill"), "1").is_ok()
-        {
-            return Ok(());
-        }
-        // Stopped processes can't fork; a signal reaches them when they are let go.
-        let paused = self.is_frozen();
-        let frozen = paused || self.freeze().is_ok();
-        let sent = self.procs().and_then(|pids| pids.into_iter().try_for_each(|pid| send(pid, signal)));
-        // A paused container stays so, unless it is to die.
-        if frozen && (!paused || kill) {
-            self.thaw()?;
-        }
-        if let (true, Places::Legacy(places)) = (kill, &self.places) {
-            v1::thaw_below(places);
-        }
-        sent
-    }
-
-    /// Kills every process in it and below it, and waits until none is left.
-    pub(crate) fn end(&self) -> Result<()> {
-        for attempt in 0..1000_u64 {
-            let left = self.everyone()?;
-            if left.is_empty() {
-                return Ok(());
-            }
-            if attempt.is_multiple_of(100) {
-                self.signal_all(Signal::KILL.as_raw())?;
-                // Those too that somebody has put into one hierarchy of version 1 only.
-                left.into_iter().try_for_each(|pid| send(pid, Signal::KILL.as_raw()))?;
-            }
-            std::thread::sleep(Duration::from_millis(attempt.min(10)));
-        }
-        Err(failed(self.directory()?, "wait for the end of all in", Errno::TIMEDOUT.into()))
-    }
-
-    /// As [`Cgroup::procs`], in any hierarchy.
-    fn everyone(&self) -> Result<Vec<i32>> {
-        let each = self.directories().into_iter().map(tree::processes);
-        Ok(each.collect::<Result<Vec<_>>>()?.concat())
-    }
-
     /// Stops every process in it; returns when all stand still.
     pub fn freeze(&self) -> Result<()> {
         let stopped = match &self.places {
@@ -426,30 +373,6 @@ impl Cgroup {
         }
     }
 
-    /// Removes it and everything below it; no process may be left. Not there at all is fine.
-    ///
-    /// Goes on after a failure and returns the first.
-    pub fn remove(&self) -> Result<()> {
-        let unit = self.scope.as_ref().map_or(Ok(()), systemd::remove);
-        unit.and(self.remove_directories())
-    }
-
-    /// As [`Cgroup::remove`], and kills whoever is left: a process that a runtime had just put there when it was killed
-    /// itself belongs to nobody else.
-    pub(crate) fn clear(&self) -> Result<()> {
-        match self.remove() {
-            Err(Error::Cgroup { source, .. }) if source.errno() == Errno::BUSY.raw_os_error() => {
-                self.end()?;
-                self.remove_directories()
-            }
-            result => result,
-        }
-    }
-
-    fn remove_directories(&self) -> Result<()> {
-        self.directories().into_iter().map(tree::remove).fold(Ok(()), Result::and)
-    }
-
     fn directories(&self) -> Vec<&Path> {
         match &self.places {
             Places::Legacy(places) => places.iter().map(|place| place.directory.as_path()).collect(),
@@ -478,19 +401,6 @@ fn below_root(path: &Path) -> Result<PathBuf> {
 
 fn invalid(field: &str, reason: String) -> Error {
     Error::InvalidSpec { field: field.into(), reason }
-}
-
-fn send(pid: i32, signal: i32) -> Result<()> {
-    // Who is in no pid namespace of ours has the number 0, which would mean our own process group.
-    if pid <= 0 {
-        return Ok(());
-    }
-    match barge_sys::process::kill(pid, signal) {
-        Ok(()) => Ok(()),
-        // It has ended in the meantime.
-        Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => Ok(()),
-        Err(error) => Err(Error::Signal { signal, pid, source: error.into() }),
-    }
 }
 
 fn make_directory(directory: &Path) -> Result<Made> {
