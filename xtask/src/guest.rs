@@ -35,12 +35,13 @@ const LIMIT: Duration = Duration::from_secs(20 * 60);
 const VERDICT: &str = "guest: the tests ended with status ";
 
 /// What the tests use of the kernel that Debian builds as modules. What another needs stands before it.
-const MODULES: [&str; 19] = [
+const MODULES: [&str; 20] = [
     "fs/overlayfs/overlay.ko",
     "drivers/net/dummy.ko",
     "drivers/net/tun.ko",
     "drivers/net/veth.ko",
     "block/bfq.ko",
+    "drivers/block/brd.ko",
     // CRIU asks for sockets of each kind, stops packets, and asks for connections that are tracked.
     "net/unix/unix_diag.ko",
     "net/ipv4/inet_diag.ko",

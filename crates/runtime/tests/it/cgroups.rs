@@ -85,6 +85,26 @@ fn what_the_kernel_would_change_is_refused() {
 }
 
 #[test]
+fn time_for_real_time_can_be_changed_with_its_period() {
+    if !legacy() {
+        return;
+    }
+    if !Path::new("/sys/fs/cgroup/cpu/cpu.rt_runtime_us").exists() {
+        let _ =
+            writeln!(std::io::stderr(), "skipped: this kernel shares no real time (CONFIG_RT_GROUP_SCHED)");
+        return;
+    }
+    let bundle = Bundle::shell("sleep 1000")
+        .set("/linux/resources/cpu", json!({"realtimePeriod": 1000000, "realtimeRuntime": 50000}));
+    bundle.start();
+    let value = |file: &str| fs::read_to_string(bundle.cgroup("cpu").join(file)).unwrap().trim().to_owned();
+    assert_eq!((value("cpu.rt_period_us"), value("cpu.rt_runtime_us")), ("1000000".into(), "50000".into()));
+    // More than half of the new period is left of the old time until both are set.
+    bundle.command(&["update", "--cpu-rt-period", "40000", "--cpu-rt-runtime", "2000", &bundle.id]).good();
+    assert_eq!((value("cpu.rt_period_us"), value("cpu.rt_runtime_us")), ("40000".into(), "2000".into()));
+}
+
+#[test]
 fn memory_above_the_limit_is_an_oom_kill() {
     if !legacy() {
         return;

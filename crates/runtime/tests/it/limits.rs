@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -108,6 +109,75 @@ fn no_limit_on_memory_is_none_on_swap() {
     for limit in [limit(&bundle, MEMORY, "memory.max"), limit(&bundle, SWAP, "memory.swap.max")] {
         assert!(limit == "max" || limit.parse::<u64>().unwrap() > 1 << 60, "{limit}");
     }
+}
+
+/// The numbers of a disk that this host has, as `8:0`.
+fn disk() -> Option<String> {
+    let entries = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let used = |path: &PathBuf| fs::read_to_string(path.join("size")).is_ok_and(|size| size.trim() != "0");
+    let mut disks = entries.map(|entry| entry.path()).filter(used);
+    disks.find_map(|disk| Some(fs::read_to_string(disk.join("dev")).ok()?.trim().to_owned()))
+}
+
+#[test]
+fn disks_are_read_and_written_as_fast_as_allowed() {
+    let Some(disk) = disk() else {
+        let _ = writeln!(std::io::stderr(), "skipped: needs a disk");
+        return;
+    };
+    let (major, minor) = disk.split_once(':').unwrap();
+    let device = |rate: u64| json!([{"major": major.parse::<u32>().unwrap(), "minor": minor.parse::<u32>().unwrap(), "rate": rate}]);
+    let bundle = Bundle::shell("sleep 1000").set(
+        "/linux/resources/blockIO",
+        json!({"throttleReadBpsDevice": device(1048576), "throttleWriteIOPSDevice": device(100)}),
+    );
+    bundle.start();
+    let limits = || {
+        let of = |v1: &str| limit(&bundle, ("blkio", v1), "io.max");
+        (of("blkio.throttle.read_bps_device"), of("blkio.throttle.write_iops_device"))
+    };
+    let line = |reads: u64, writes: u64| match bundle.cgroup("blkio").join("io.max").exists() {
+        true => {
+            let line = format!("{disk} rbps={reads} wbps=max riops=max wiops={writes}");
+            (line.clone(), line)
+        }
+        false => (format!("{disk} {reads}"), format!("{disk} {writes}")),
+    };
+    assert_eq!(limits(), line(1048576, 100));
+    let file = bundle.directory.join("resources.json");
+    fs::write(&file, json!({"blockIO": {"throttleReadBpsDevice": device(2097152)}}).to_string()).unwrap();
+    bundle.command(&["update", "--resources", file.to_str().unwrap(), &bundle.id]).good();
+    assert_eq!(limits(), line(2097152, 100));
+}
+
+/// Groups above a container's that were not there: on version 1 they have no processors until they are given some, on
+/// version 2 no controllers.
+#[test]
+fn processors_are_chosen_in_nested_groups() {
+    let bundle = Bundle::shell("grep _allowed_list /proc/self/status; sleep 1000");
+    let bundle = bundle.set("/linux/resources/cpu", json!({"cpus": "0", "mems": "0"}));
+    let path = format!("/barge-{}/middle/leaf", bundle.id);
+    let bundle = bundle.set("/linux/cgroupsPath", json!(path));
+    bundle.start();
+    let leaf = bundle.cgroup("cpuset").join("middle/leaf");
+    let cpus = fs::read_to_string(leaf.join("cpuset.cpus"));
+    let seen = bundle.exec(&["grep", "Cpus_allowed_list", "/proc/self/status"]).stdout;
+    bundle.command(&["delete", "--force", &bundle.id]).good();
+    let left = leaf.exists();
+    for hierarchy in fs::read_dir("/sys/fs/cgroup")
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .chain(["/sys/fs/cgroup".into()])
+    {
+        let above = hierarchy.join(format!("barge-{}", bundle.id));
+        for group in [above.join("middle"), above] {
+            let _ = fs::remove_dir(group);
+        }
+    }
+    assert!(!left);
+    assert_eq!(cpus.unwrap().trim(), "0");
+    assert_eq!(seen.split_whitespace().last(), Some("0"), "{seen}");
 }
 
 #[test]

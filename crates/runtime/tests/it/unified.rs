@@ -219,6 +219,31 @@ fn controllers_are_handed_down_to_nested_groups() {
     assert!(!bundle.cgroup("").exists());
 }
 
+#[test]
+fn events_tell_pressure_and_the_rest_in_the_shape_of_version_one() {
+    if !unified() {
+        return;
+    }
+    let bundle = Bundle::shell("sleep 1000").set(
+        "/linux/resources",
+        json!({"memory": {"limit": 67108864, "swap": 134217728}, "pids": {"limit": 50}}),
+    );
+    bundle.start();
+    let reading = bundle.command(&["events", "--stats", &bundle.id]).good();
+    let data = serde_json::from_str::<Value>(&reading).unwrap()["data"].take();
+    assert_eq!(data["memory"]["usage"]["limit"], 67108864, "{data}");
+    assert_eq!(data["memory"]["swap"]["limit"], 134217728, "both together: {data}");
+    assert_eq!(data["pids"]["limit"], 50, "{data}");
+    assert!(data["memory"]["raw"]["anon"].is_u64(), "{data}");
+    for (part, file) in [("cpu", "cpu.pressure"), ("memory", "memory.pressure"), ("blkio", "io.pressure")] {
+        let counted = fs::read_to_string(bundle.cgroup("").join(file)).is_ok();
+        assert_eq!(data[part]["psi"]["some"]["avg10"].is_number(), counted, "{part}: {data}");
+    }
+    if bundle.cgroup("").join("hugetlb.2MB.current").exists() {
+        assert_eq!(data["hugetlb"]["2MB"]["failcnt"], 0, "{data}");
+    }
+}
+
 /// The rules of a container that may write what its program tells it to: others stay shut.
 #[test]
 fn device_rules_are_a_program() {
