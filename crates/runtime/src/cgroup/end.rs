@@ -66,8 +66,8 @@ impl Cgroup {
     }
 
     /// As [`Cgroup::remove`], and kills whoever is left: a process that a runtime had just put there when it was killed
-    /// itself belongs to nobody else.
-    pub(crate) fn clear(&self) -> Result<()> {
+    /// itself belongs to nobody else. Waits for up to ten seconds for their end.
+    pub fn clear(&self) -> Result<()> {
         match self.remove() {
             Err(Error::Cgroup { source, .. }) if source.errno() == Errno::BUSY.raw_os_error() => {
                 self.end()?;

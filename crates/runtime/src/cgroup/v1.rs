@@ -115,18 +115,25 @@ pub(super) const FROZEN: &str = "FROZEN";
 pub(super) const THAWED: &str = "THAWED";
 
 /// Freezing takes a while when processes fork or wait uninterruptibly; the write is repeated because a task that
-/// joined meanwhile would be left out.
+/// joined meanwhile would be left out. One that goes on forking may never be caught: letting all go for a moment, now and
+/// then, gives another chance, as runc found out. Thawing is done when it is written, unless somebody above is frozen.
 pub(super) fn set_frozen(places: &[Place], state: &str) -> Result<()> {
     let file = place(places, "freezer")
         .ok_or_else(|| Error::CgroupUnsupported { reason: "the freezer controller is not mounted".into() })?
         .join("freezer.state");
-    for attempt in 0..1000u64 {
+    for attempt in 1..=1000u64 {
         write_value(&file, state)?;
+        if state == THAWED {
+            return Ok(());
+        }
         let present = fs::read_to_string(&file).map_err(|error| failed(&file, "read", error))?;
         if present.trim() == state {
             return Ok(());
         }
-        std::thread::sleep(Duration::from_micros(10 * (attempt + 1).min(1000)));
+        if attempt.is_multiple_of(50) {
+            write_value(&file, THAWED)?;
+        }
+        std::thread::sleep(Duration::from_micros(10 * attempt));
     }
     Err(failed(&file, &format!("wait for {state}"), io::Error::from(rustix::io::Errno::TIMEDOUT)))
 }

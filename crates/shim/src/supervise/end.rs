@@ -99,7 +99,7 @@ impl Supervisor {
         };
         self.streams.close_log();
         let oom_killed = ended.cgroup.oom_killed();
-        if let Err(error) = ended.cgroup.remove() {
+        if let Err(error) = ended.cgroup.clear() {
             report(&error.to_string());
         }
         let record = ExitRecord {
