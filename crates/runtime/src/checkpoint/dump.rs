@@ -231,7 +231,10 @@ fn open_status(number: i32) -> Result<fs::File> {
         return Err(refused("not writable"));
     }
     let path = format!("/proc/self/fd/{number}");
-    fs::OpenOptions::new().write(true).open(path).map_err(|error| refused(&error.to_string()))
+    // Not to wait for a reader.
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, Mode::empty());
+    opened.map(fs::File::from).map_err(|errno| refused(&errno.to_string()))
 }
 
 #[cfg(test)]

@@ -164,6 +164,7 @@ impl Restore<'_> {
     fn start(&self, criu: &Criu, entry: &Entry, passed: &[OwnedFd], mounts: &[MountPlan]) -> Result<Service> {
         let launch = Launch {
             streams: if self.own_streams { Streams::Own } else { Streams::Null },
+            of_our_job: self.options.shell_job,
             namespaces: kind::MOUNT,
             entry: Some(entry),
             passed: passed.iter().collect(),

@@ -141,6 +141,8 @@ fn environment() -> Vec<CString> {
 #[derive(Debug, Default)]
 pub(super) struct Launch<'a> {
     pub(super) streams: Streams,
+    /// Whether it stays in our process group, because a job of our shell's is what it restores.
+    pub(super) of_our_job: bool,
     /// `CLONE_NEW*` of namespaces of its own.
     pub(super) namespaces: u64,
     /// The cgroup that it enters.
@@ -163,9 +165,12 @@ impl Launch<'_> {
         let failed =
             |what: &str, error: std::io::Error| Error::Attribute { what: what.into(), source: error.into() };
         reset_signals().map_err(|error| failed("signals", error))?;
-        if self.streams == Streams::Null {
-            // What interrupts us at the terminal must not interrupt it in the midst of a dump.
+        if !self.of_our_job {
+            // What interrupts us at the terminal must not interrupt it in the midst of its work, which it undoes when
+            // we are gone.
             rustix::process::setpgid(None, None).map_err(|errno| failed("process group", errno.into()))?;
+        }
+        if self.streams == Streams::Null {
             let null = rustix::fs::openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
                 .map_err(|errno| failed("standard streams", errno.into()))?;
             for stream in [StandardStream::Input, StandardStream::Output, StandardStream::Error] {
