@@ -253,6 +253,8 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
             ready
         }
         Err(error) => {
+            let killed = error == Error::InitDied && cgroup.get().is_some_and(Cgroup::oom_killed);
+            let error = if killed { Error::InitOutOfMemory } else { error };
             drop(cgroup);
             abandoned(&error, plan.hooks.as_ref());
             return Err(error);

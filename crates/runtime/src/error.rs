@@ -169,6 +169,8 @@ pub enum Error {
     Channel { source: Cause },
     #[error("the container's init ended before it was ready")]
     InitDied,
+    #[error("container init was OOM-killed (memory limit too low?)")]
+    InitOutOfMemory,
     #[error("the process was stopped by another one on its way into the container")]
     Halted,
 

@@ -250,6 +250,14 @@ fn ps_shows_the_containers_processes() {
 }
 
 #[test]
+fn an_init_without_the_memory_to_begin_is_told_of() {
+    let bundle = Bundle::shell("true").set("/linux/resources/memory", json!({"limit": 1000}));
+    let refused = bundle.run().bad();
+    assert!(refused.contains("container init was OOM-killed (memory limit too low?)"), "{refused}");
+    assert!(!bundle.cgroup("memory").exists(), "nothing stays");
+}
+
+#[test]
 fn events_tell_the_use_and_the_want_of_memory() {
     let bundle = Bundle::shell("until test -e /go; do sleep 0.1; done; tail -c 200m /dev/zero; sleep 1000")
         .set("/linux/resources/memory", json!({"limit": 16777216, "swap": 16777216}));
