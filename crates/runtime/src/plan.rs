@@ -18,7 +18,7 @@ pub(crate) mod sysctl;
 pub(crate) mod tuning;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use barge_oci::runtime_spec::{Linux, LinuxDevice, LinuxDeviceType, LinuxIdMapping, Spec, User};
 use barge_sys::mount::flag;
@@ -191,23 +191,21 @@ impl Plan {
         // A user by name has numbers only inside the container.
         check_ids(linux, &namespaces, request.user.is_none().then_some(process.user()))?;
         let mounts = mounts(request, linux)?;
+        // A relative one starts at the root, as it does for runc.
+        let protected = linux.readonly_paths().iter().flatten().map(|path| Path::new("/").join(path));
+        // What is over the root would be above the container, not under it.
+        let (roots, read_only): (Vec<_>, Vec<_>) = protected.partition(|path| is_root(path));
         let writable = |mount: &MountPlan| mount.kind == MountKind::Cgroup && !mount.is_read_only();
         Ok(Self {
             delegated: namespaces.new & kind::CGROUP != 0 && mounts.iter().any(writable),
             namespaces,
             net_devices: net_devices::of(linux)?,
             ids: IdMaps::of(linux.uid_mappings().as_deref(), linux.gid_mappings().as_deref()),
-            root: root(request, linux)?,
+            root: root(request, linux, !roots.is_empty())?,
             mounts,
             devices: linux.devices().iter().flatten().map(device).collect::<Result<_>>()?,
-            masked: absolute("linux.maskedPaths", linux.masked_paths().as_deref())?,
-            // A relative one starts at the root, as it does for runc.
-            read_only: linux
-                .readonly_paths()
-                .iter()
-                .flatten()
-                .map(|path| Path::new("/").join(path))
-                .collect(),
+            masked: masked(linux)?,
+            read_only,
             sysctls: sysctl::of(linux)?,
             hostname: spec.hostname().clone().filter(|name| !name.is_empty()),
             domainname: spec.domainname().clone().filter(|name| !name.is_empty()),
@@ -254,7 +252,7 @@ pub fn cgroup_path(spec: &Spec, id: &str) -> PathBuf {
     named.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| Path::new("/barge").join(id))
 }
 
-fn root(request: &Request, linux: &Linux) -> Result<RootPlan> {
+fn root(request: &Request, linux: &Linux, protected: bool) -> Result<RootPlan> {
     let root = request.spec.root().as_ref();
     let source = match &request.root {
         Root::Overlay { lower, upper, work, volatile } => RootSource::Overlay {
@@ -278,7 +276,7 @@ fn root(request: &Request, linux: &Linux) -> Result<RootPlan> {
     };
     Ok(RootPlan {
         source,
-        read_only: root.is_some_and(|r| r.readonly() == Some(true)),
+        read_only: protected || root.is_some_and(|r| r.readonly() == Some(true)),
         propagation,
         pivot: true,
     })
@@ -289,12 +287,19 @@ fn id_map(mappings: Option<&[LinuxIdMapping]>) -> String {
     lines.map(|m| format!("{} {} {}\n", m.container_id(), m.host_id(), m.size())).collect()
 }
 
-fn absolute(field: &str, paths: Option<&[String]>) -> Result<Vec<PathBuf>> {
+fn masked(linux: &Linux) -> Result<Vec<PathBuf>> {
+    let field = "linux.maskedPaths";
     let path = |text: &String| match Path::new(text) {
-        path if path.is_absolute() => Ok(path.to_owned()),
-        _ => Err(invalid(field, format!("{text:?} is not absolute"))),
+        path if !path.is_absolute() => Err(invalid(field, format!("{text:?} is not absolute"))),
+        path if is_root(path) => Err(invalid(field, format!("{text:?} is the root, which can't be masked"))),
+        path => Ok(path.to_owned()),
     };
-    paths.unwrap_or_default().iter().map(path).collect()
+    linux.masked_paths().iter().flatten().map(path).collect()
+}
+
+/// Whether a path names the root without looking at anything.
+fn is_root(path: &Path) -> bool {
+    !path.components().any(|part| matches!(part, Component::Normal(_)))
 }
 
 fn device(device: &LinuxDevice) -> Result<DevicePlan> {
@@ -352,6 +357,16 @@ mod tests {
         assert_eq!(cgroup_path(&spec, "id"), Path::new("/docker/x"));
         let spec: Spec = serde_json::from_str("{}").unwrap();
         assert_eq!(cgroup_path(&spec, "id"), Path::new("/barge/id"));
+    }
+
+    #[test]
+    fn the_root_is_no_path_to_be_masked() {
+        for (path, good) in
+            [("/proc/kcore", true), ("/", false), ("/./", false), ("/..", false), ("x", false)]
+        {
+            let linux = serde_json::from_value(serde_json::json!({"maskedPaths": [path]})).unwrap();
+            assert_eq!(masked(&linux).is_ok(), good, "{path}");
+        }
     }
 
     #[test]

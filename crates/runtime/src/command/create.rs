@@ -18,6 +18,7 @@ use crate::create::Created;
 use crate::document;
 use crate::error::{Cause, Error, Result};
 use crate::hooks::HooksPlan;
+use crate::plan::invalid;
 use crate::request::{Inputs, Request, Root, Stdio};
 
 pub(super) const VERB: Verb = Verb::new(
@@ -119,6 +120,9 @@ pub(super) fn make(globals: &Globals, arguments: &Arguments, start: Start) -> Re
     let (spec, warnings) = document::load_spec(&bundle.join("config.json"))?;
     warnings.iter().for_each(|warning| warn(warning));
     check_terminal(arguments, &spec)?;
+    if start == Start::Now && spec.process().is_none() {
+        return Err(invalid("process", "is missing: there is no program to start"));
+    }
     let directory = state::reserve(&globals.root, &arguments.id)?;
     let manner = Manner { start, driver: globals.driver };
     make_in(&directory, &bundle, arguments, spec, manner).inspect_err(|_| {

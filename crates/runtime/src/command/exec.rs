@@ -147,6 +147,12 @@ fn within(mut process: Process, own: Option<&Process>) -> Process {
     if process.no_new_privileges().is_none() {
         process.set_no_new_privileges(own.no_new_privileges());
     }
+    if process.oom_score_adj().is_none() {
+        process.set_oom_score_adj(own.oom_score_adj());
+    }
+    if process.user().umask().is_none() {
+        process.user_mut().set_umask(own.user().umask());
+    }
     if process.rlimits().as_ref().is_none_or(Vec::is_empty) {
         process.set_rlimits(own.rlimits().clone());
     }

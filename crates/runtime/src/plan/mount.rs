@@ -290,11 +290,20 @@ impl Words {
                 } else if let Some(effect) = word.strip_prefix('r').and_then(effect) {
                     self.every(effect);
                 } else {
-                    self.data.push(word.to_owned());
+                    self.data.extend(apart(word).map(str::to_owned));
                 }
             }
         }
     }
+}
+
+/// Options of a filesystem that are written as one: mount(2) takes them all so. Labels and what is escaped have commas of
+/// their own.
+fn apart(word: &str) -> impl Iterator<Item = &str> {
+    let whole =
+        word.contains(['\\', '"']) || word.split('=').next().is_some_and(|key| key.ends_with("context"));
+    let parts = word.split(move |letter| letter == ',' && !whole);
+    parts.filter(|part| !part.is_empty())
 }
 
 fn effect(word: &str) -> Option<Effect> {
@@ -436,6 +445,17 @@ mod tests {
             options: vec!["size=1".into()],
         };
         assert_eq!(plan.kind, kind);
+    }
+
+    #[test]
+    fn options_in_one_word_are_several() {
+        for (word, expected) in [
+            ("mode=755,size=1,", &["mode=755", "size=1"][..]),
+            ("context=u:r:t:s0:c1,c2", &["context=u:r:t:s0:c1,c2"]),
+            (r"lowerdir=/a\,b", &[r"lowerdir=/a\,b"]),
+        ] {
+            assert_eq!(apart(word).collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]

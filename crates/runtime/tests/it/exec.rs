@@ -200,17 +200,19 @@ fn a_detached_one_with_a_terminal_hands_it_over() {
 
 #[test]
 fn a_file_describes_all_of_a_process() {
-    let bundle = Bundle::shell("sleep 100");
+    let bundle = Bundle::shell("sleep 100")
+        .set("/process/user/umask", json!(0o77))
+        .set("/process/oomScoreAdj", json!(300));
     bundle.start();
     let file = bundle.directory.join("process.json");
     let describe = |process: serde_json::Value| std::fs::write(&file, process.to_string()).unwrap();
-    let script = "id -u; pwd; echo $A; grep CapEff /proc/self/status";
+    let script = "umask; cat /proc/self/oom_score_adj; id -u; pwd; echo $A; grep CapEff /proc/self/status";
     let process = json!({"args": ["sh", "-c", script], "cwd": "/tmp", "env": ["PATH=/bin", "A=file"]});
     describe(process.clone());
     let run =
         |flags: &[&str]| bundle.exec_with(&[&["--process", file.to_str().unwrap()], flags].concat()).good();
     // What it leaves open is root, and what the container's own process may do.
-    let expected = "0\n/tmp\nfile\nCapEff:\t00000000a80425fb\n";
+    let expected = "0077\n300\n0\n/tmp\nfile\nCapEff:\t00000000a80425fb\n";
     assert_eq!(run(&[]), expected);
     // The flags that describe a process are for those without a file.
     assert_eq!(run(&["--user", "app", "--cwd", "/", "--env", "A=flag", "--cap", "CAP_NET_ADMIN"]), expected);

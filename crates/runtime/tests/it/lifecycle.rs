@@ -148,6 +148,7 @@ fn later_changes_of_the_configuration_have_no_effect() {
 #[test]
 fn a_container_without_a_process_is_created_and_not_started() {
     let bundle = Bundle::shell("true").set("/process", Value::Null);
+    assert!(bundle.run().bad().contains("process: is missing"));
     assert!(create(&bundle).success(), "{}", bundle.output());
     assert_eq!(status(&bundle), "created");
     assert!(bundle.command(&["start", &bundle.id]).bad().contains("process: is missing"));

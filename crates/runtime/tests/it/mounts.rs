@@ -223,6 +223,8 @@ fn a_relative_read_only_path_starts_at_the_root() {
     let bundle =
         Bundle::shell("touch /tmp/new").set("/linux/readonlyPaths", serde_json::json!(["tmp", "nowhere"]));
     assert!(bundle.run().bad().contains("Read-only"));
+    let bundle = Bundle::shell("touch /dev/new && touch /new").set("/linux/readonlyPaths", json!(["/"]));
+    assert!(bundle.run().bad().contains("/new: Read-only"), "the root is one too");
 }
 
 /// Where the directory of the root is shared on the host, in a mount namespace of this test's own.
