@@ -201,8 +201,8 @@ fn list(point: Point, hooks: Option<&[Hook]>) -> Result<Vec<HookPlan>> {
     hooks.unwrap_or_default().iter().map(|hook| plan(point, hook)).collect()
 }
 
-/// Gives hooks without an environment the one of the process. The specification does not ask for it; runc does it, and
-/// hooks were written that count on it. Hooks that run outside the container never see what is meant for its inside.
+/// Gives hooks inside the container that have no environment the one of the process. The specification does not ask for
+/// it; runc does it, and hooks were written that count on it. Hooks that run outside never see what is meant for the inside.
 fn inherit(hooks: &mut [HookPlan], spec: &Spec) -> Result<()> {
     let Some(process) = spec.process() else { return Ok(()) };
     for hook in hooks.iter_mut().filter(|hook| hook.environment.is_empty()) {
@@ -236,7 +236,20 @@ fn plan(point: Point, hook: &Hook) -> Result<HookPlan> {
     if arguments.is_empty() {
         arguments.push(path.clone());
     }
-    Ok(HookPlan { path, arguments, environment: strings(&field, hook.env().as_deref())?, timeout })
+    let environment = match hook.env() {
+        Some(texts) => strings(&field, Some(texts))?,
+        None if point == Point::StartContainer => Vec::new(),
+        None => of_caller(),
+    };
+    Ok(HookPlan { path, arguments, environment, timeout })
+}
+
+/// The environment of this process, which a hook outside the container has where nothing is said of it: as with runc and
+/// crun, above all a `PATH`.
+fn of_caller() -> Vec<CString> {
+    let variables =
+        std::env::vars_os().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
+    variables.filter_map(|text| CString::new(text).ok()).collect()
 }
 
 #[cfg(test)]
@@ -269,11 +282,15 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_without_arguments_or_environment_has_its_path_and_nothing() {
-        let plan = hooks(r#"{"createRuntime":[{"path":"/x"}]}"#).unwrap().unwrap();
+    fn a_hook_without_arguments_or_environment_has_its_path_and_the_callers() {
+        let plan = hooks(r#"{"createRuntime":[{"path":"/x"}],"prestart":[{"path":"/x","env":[]}]}"#)
+            .unwrap()
+            .unwrap();
         assert!(plan.during_create());
         let hook = &plan.create_runtime[0];
-        assert_eq!((hook.arguments.as_slice(), hook.environment.len()), ([c"/x".to_owned()].as_slice(), 0));
+        assert_eq!(hook.arguments.as_slice(), [c"/x".to_owned()]);
+        assert_eq!(hook.environment.len(), std::env::vars_os().count());
+        assert_eq!(plan.prestart[0].environment.len(), 0);
     }
 
     #[test]
@@ -282,7 +299,7 @@ mod tests {
             "createRuntime":[{"path":"/x"}], "startContainer":[{"path":"/x"},{"path":"/x","env":["B=2"]}]}}"#;
         let plan =
             HooksPlan::of(&serde_json::from_str(text).unwrap(), "id", Path::new("/bundle")).unwrap().unwrap();
-        assert!(plan.create_runtime[0].environment.is_empty());
+        assert!(!plan.create_runtime[0].environment.contains(&c"A=1".to_owned()));
         assert_eq!(plan.start_container[0].environment, [c"A=1".to_owned()]);
         assert_eq!(plan.start_container[1].environment, [c"B=2".to_owned()]);
     }
