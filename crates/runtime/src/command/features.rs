@@ -1,6 +1,6 @@
 //! `features`: what this runtime can do, in the runtime specification's own document.
 
-use serde_json::json as document;
+use serde_json::{Value, json as document};
 
 use super::flags::{Given, Syntax};
 use super::{Globals, Verb, json, print};
@@ -24,8 +24,12 @@ pub(super) const VERB: Verb = Verb::new(
 pub(super) const NEWEST: &str = "1.3.0";
 
 fn features(_: &Globals, _: &Given) -> Result<u8> {
+    print(&json(&all())?)
+}
+
+fn all() -> Value {
     let capabilities: Vec<String> = caps::all().into_iter().map(|c| c.to_string()).collect();
-    let features = document!({
+    document!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": NEWEST,
         "hooks": [
@@ -75,6 +79,68 @@ fn features(_: &Globals, _: &Given) -> Result<u8> {
         },
         // What decides which properties a unit gets, and which programs CRIU starts.
         "potentiallyUnsafeConfigAnnotations": ["org.systemd.property.", "org.criu.config"]
-    });
-    print(&json(&features)?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use barge_oci::runtime_spec::{Process, Spec};
+
+    use super::*;
+    use crate::plan::process::CapabilityPlan;
+
+    fn list(pointer: &str) -> Vec<String> {
+        let names = all().pointer(pointer).and_then(Value::as_array).cloned().unwrap();
+        assert!(!names.is_empty(), "{pointer}");
+        names.into_iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Whether a specification with this `linux` section is read.
+    #[track_caller]
+    fn is_read(linux: Value) {
+        let text = document!({"ociVersion": NEWEST, "linux": linux}).to_string();
+        let read = serde_json::from_str::<Spec>(&text);
+        assert!(read.is_ok(), "{text}: {read:?}");
+    }
+
+    #[test]
+    fn what_is_told_is_read() {
+        for name in list("/linux/namespaces") {
+            is_read(document!({"namespaces": [{"type": name}]}));
+        }
+        for name in list("/linux/seccomp/actions") {
+            is_read(document!({"seccomp": {"defaultAction": name}}));
+        }
+        for name in list("/linux/seccomp/operators") {
+            let rule = document!({"names": ["read"], "action": "SCMP_ACT_LOG",
+                                  "args": [{"index": 0, "value": 0, "op": name}]});
+            is_read(document!({"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}}));
+        }
+        for name in list("/linux/seccomp/knownFlags").into_iter().chain(list("/linux/seccomp/supportedFlags"))
+        {
+            is_read(document!({"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "flags": [name]}}));
+        }
+        for name in list("/linux/memoryPolicy/modes") {
+            is_read(document!({"memoryPolicy": {"mode": name}}));
+        }
+        for name in list("/linux/memoryPolicy/flags") {
+            is_read(document!({"memoryPolicy": {"mode": "MPOL_BIND", "flags": [name]}}));
+        }
+    }
+
+    #[test]
+    fn every_hook_and_capability_is_read() {
+        let hooks: serde_json::Map<String, Value> =
+            list("/hooks").into_iter().map(|name| (name, document!([{"path": "/x"}]))).collect();
+        let spec: Spec = serde_json::from_value(document!({"hooks": hooks})).unwrap();
+        // Each that was read is written again.
+        let written = serde_json::to_value(spec.hooks()).unwrap();
+        assert_eq!(written, Value::Object(hooks));
+        let names = list("/linux/capabilities");
+        let process: Process =
+            serde_json::from_value(document!({"cwd": "/", "user": {}, "capabilities": {"bounding": names}}))
+                .unwrap();
+        let sets = CapabilityPlan::of(process.capabilities().as_ref().unwrap());
+        assert_eq!(sets.bounding.count_ones() as usize, names.len());
+    }
 }

@@ -202,7 +202,7 @@ fn environment(texts: Option<&[String]>) -> Result<Vec<CString>> {
 }
 
 impl CapabilityPlan {
-    fn of(sets: &LinuxCapabilities) -> Self {
+    pub(crate) fn of(sets: &LinuxCapabilities) -> Self {
         Self {
             bounding: bits(sets.bounding().as_ref()),
             effective: bits(sets.effective().as_ref()),
