@@ -8,8 +8,8 @@
 //! delete   poststop                  runtime's namespaces     nothing of the container is left; a failure is a warning
 //! ```
 //!
-//! Each gets the container's state on its standard input and nothing else of ours. This file says which run and what
-//! they are told; how one is run is in `hooks/run.rs`.
+//! Each gets the container's state on its standard input and no other descriptor of ours. This file says which run and
+//! what they are told; how one is run is in `hooks/run.rs`.
 
 mod run;
 
