@@ -80,7 +80,7 @@ fn read_only_reaches_as_far_as_asked() {
 #[test]
 fn a_host_mount_reaches_a_slave_bind_and_no_private_one() {
     let bundle = Bundle::shell(
-        "while [ ! -e /slave/below/mark ]; do sleep 0.05; done; ls /slave/below /private/below",
+        "echo x > /private/ready; while [ ! -e /slave/below/mark ]; do sleep 0.05; done; ls /slave/below /private/below",
     );
     let source = bundle.directory.join("source");
     fs::create_dir_all(source.join("below")).unwrap();
@@ -96,7 +96,7 @@ fn a_host_mount_reaches_a_slave_bind_and_no_private_one() {
     let run = format!(
         "mount --bind {source} {source} && mount --make-shared {source} && \
          ({} --root {state}/state run -b {state} {} & pid=$!; \
-          sleep 0.5; mount -t tmpfs tmpfs {source}/below; touch {source}/below/mark; wait $pid)",
+          while [ ! -e {source}/ready ]; do kill -0 $pid || exit 1; sleep 0.05; done; mount -t tmpfs tmpfs {source}/below; touch {source}/below/mark; wait $pid)",
         program.display(),
         bundle.id
     );
