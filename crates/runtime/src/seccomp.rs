@@ -14,6 +14,7 @@ mod compile;
 mod listener;
 #[cfg(any(test, fuzzing))]
 mod machine;
+mod overlap;
 #[cfg(any(test, fuzzing))]
 mod rehearsal;
 

@@ -14,6 +14,7 @@ use libseccomp::{
 };
 
 use super::cache::decode;
+use super::overlap::Seen;
 use crate::error::{Error, Result};
 
 /// What besides the profile decides on the instructions; a change makes every cached filter stale.
@@ -32,8 +33,9 @@ pub(super) fn compile(profile: &LinuxSeccomp) -> Result<Vec<Instruction>> {
     for (_, architecture) in &architectures {
         filter.add_arch(*architecture).map_err(failed("add architecture"))?;
     }
+    let mut seen = Seen::default();
     for rule in profile.syscalls().iter().flatten() {
-        add(&mut filter, rule, default)?;
+        add(&mut filter, rule, default, &mut seen)?;
     }
     let mut instructions = Vec::new();
     if refuses(profile.default_action()) {
@@ -176,7 +178,12 @@ fn named(architecture: Arch) -> Option<ScmpArch> {
 }
 
 /// Adds one rule for each name. Names that this libseccomp does not know are left to the default action.
-fn add(filter: &mut ScmpFilterContext, rule: &LinuxSyscall, default: ScmpAction) -> Result<()> {
+fn add(
+    filter: &mut ScmpFilterContext,
+    rule: &LinuxSyscall,
+    default: ScmpAction,
+    seen: &mut Seen,
+) -> Result<()> {
     let action = action(rule.action(), rule.errno_ret())?;
     if action == default {
         return Ok(());
@@ -194,6 +201,7 @@ fn add(filter: &mut ScmpFilterContext, rule: &LinuxSyscall, default: ScmpAction)
                 .iter()
                 .try_for_each(|one| filter.add_rule_conditional(action, call, &[*one]).map(drop))
         } else {
+            seen.add(name, arguments)?;
             filter.add_rule_conditional(action, call, &comparisons).map(drop)
         };
         added.map_err(|error| Error::SeccompProfile { reason: format!("{}: {error}", because()) })?;
@@ -413,6 +421,12 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         for json in [
+            // libseccomp 2.5 has no end with these (found by fuzzing).
+            r#"{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[
+                {"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[{"index":1,"value":5,"op":"SCMP_CMP_GT"},
+                    {"index":2,"value":1,"op":"SCMP_CMP_LE"}]},
+                {"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[{"index":1,"value":5,"op":"SCMP_CMP_GT"},
+                    {"index":3,"value":1,"op":"SCMP_CMP_GE"}]}]}"#,
             r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"SCMP_ACT_LOG","errnoRet":1}]}"#,
             r#"{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["read"],"action":"SCMP_ACT_ALLOW",
                 "args":[{"index":6,"value":1,"op":"SCMP_CMP_EQ"}]}]}"#,

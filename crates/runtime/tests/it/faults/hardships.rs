@@ -1,7 +1,9 @@
 //! A host that has run out of something, and files that somebody has spoilt.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::assert_clears;
@@ -53,12 +55,15 @@ fn a_host_without_descriptors_or_memory_says_so_and_keeps_nothing() {
 
 #[test]
 fn a_caller_that_may_have_no_more_processes_is_told() {
+    if !Path::new("/sys/fs/cgroup/pids").is_dir() {
+        // There the container's init is born into its own cgroup, and does not count in the caller's.
+        let _ = writeln!(std::io::stderr(), "skipped: needs cgroup v1");
+        return;
+    }
     let bundle = lasting();
     let own = Bundle::new(&["true"]).cgroup("pids");
     let group = own.with_extension("caller");
     fs::create_dir(&group).unwrap();
-    // Nobody may have asked for it below the root of version 2 yet.
-    let _ = fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+pids");
     // The shell becomes the runtime, so that one process is all there may be.
     fs::write(group.join("pids.max"), "1").unwrap();
     let words = refused(&bundle, &format!("echo $$ > {}/cgroup.procs", group.display()));
