@@ -14,7 +14,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use barge_oci::runtime_spec::{Linux, Spec};
+use barge_oci::runtime_spec::{Linux, LinuxIntelRdt, Spec};
 
 use crate::cgroup::mounted_at;
 use crate::error::{Error, Result};
@@ -64,6 +64,34 @@ impl RdtPlan {
     }
 }
 
+impl RdtPlan {
+    /// The wishes of a container with other schemas, where they are given, and a plan of those alone to
+    /// [update](RdtPlan::update) it with.
+    pub(crate) fn changing(
+        linux: &Linux,
+        id: &str,
+        cache: Option<String>,
+        bandwidth: Option<String>,
+    ) -> Result<(LinuxIntelRdt, Self)> {
+        let present = linux.intel_rdt().as_ref();
+        let present =
+            present.ok_or_else(|| invalid(FIELD, "the container was made without a group of resctrl"))?;
+        let with = |cache, bandwidth| {
+            let mut rdt = present.clone();
+            rdt.set_l3_cache_schema(cache).set_mem_bw_schema(bandwidth);
+            rdt
+        };
+        let mut alone = linux.clone();
+        alone.set_intel_rdt(Some(with(cache.clone(), bandwidth.clone())));
+        let kept = with(
+            cache.or_else(|| present.l3_cache_schema().clone()),
+            bandwidth.or_else(|| present.mem_bw_schema().clone()),
+        );
+        let plan = Self::of(&alone, id)?.ok_or_else(|| invalid(FIELD, "nothing to change"))?;
+        Ok((kept, plan))
+    }
+}
+
 /// A plain name, or `/` for the group that all belong to who are in no other.
 fn is_group(name: &str) -> bool {
     name == "/" || !(name.contains('/') || matches!(name, "." | ".."))
@@ -104,6 +132,16 @@ impl RdtPlan {
         self.join(&self.mounted()?, pid)
     }
 
+    /// Changes what the container's group may use to what this plan has of its own lines.
+    pub(crate) fn update(&self) -> Result<()> {
+        self.update_below(&self.mounted()?)
+    }
+
+    fn update_below(&self, root: &Path) -> Result<()> {
+        check_enabled(root, &self.agreed)?;
+        write_schemata(root, &self.directory(root), &self.agreed)
+    }
+
     /// Removes what belongs to the container alone; its processes have ended.
     pub(crate) fn remove(&self) -> Result<()> {
         self.own().map_or(Ok(()), |own| remove_group(&own))
@@ -138,11 +176,7 @@ impl RdtPlan {
     }
 
     fn make(&self, root: &Path) -> Result<()> {
-        for (resource, line) in self.agreed.iter().filter_map(|line| Some((line.split_once(':')?.0, line))) {
-            if !root.join("info").join(resource).exists() {
-                return Err(invalid(FIELD, format!("{line:?}: {resource} is not enabled on this host")));
-            }
-        }
+        check_enabled(root, &self.agreed)?;
         let directory = self.directory(root);
         let found = directory.is_dir();
         let lines = match (&self.group, found) {
@@ -162,11 +196,7 @@ impl RdtPlan {
         if !found {
             fs::create_dir(&directory).map_err(|error| failed(root, &directory, "create", error))?;
         }
-        if !lines.is_empty() {
-            let file = directory.join("schemata");
-            fs::write(&file, lines.join("\n") + "\n")
-                .map_err(|error| failed(root, &file, &format!("write {lines:?}"), error))?;
-        }
+        write_schemata(root, &directory, &lines)?;
         match self.monitor(root) {
             Some(monitor) => match fs::create_dir(&monitor) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -205,6 +235,25 @@ impl RdtPlan {
     fn remove_from(&self, root: &Path) -> Result<()> {
         self.own().map_or(Ok(()), |own| remove_below(root, &own))
     }
+}
+
+/// Refuses lines about what this host's processors can't share out.
+fn check_enabled(root: &Path, lines: &[String]) -> Result<()> {
+    for (resource, line) in lines.iter().filter_map(|line| Some((line.split_once(':')?.0, line))) {
+        if !root.join("info").join(resource).exists() {
+            return Err(invalid(FIELD, format!("{line:?}: {resource} is not enabled on this host")));
+        }
+    }
+    Ok(())
+}
+
+fn write_schemata(root: &Path, directory: &Path, lines: &[String]) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let file = directory.join("schemata");
+    fs::write(&file, lines.join("\n") + "\n")
+        .map_err(|error| failed(root, &file, &format!("write {lines:?}"), error))
 }
 
 /// Removes what [`RdtPlan::own`] named; its processes have ended. Not there at all is fine.

@@ -12,6 +12,7 @@ use super::flags::{CONTAINER, Flag, Given, Syntax};
 use super::state::{Container, Status};
 use super::{Globals, Verb, warn};
 use crate::error::{Error, Result};
+use crate::rdt::RdtPlan;
 
 pub(super) const VERB: Verb = Verb::new(
     Syntax {
@@ -50,14 +51,15 @@ fn update(globals: &Globals, given: &Given) -> Result<u8> {
     if container.stage()? == Status::Stopped {
         return Err(Error::Usage { reason: "container not running".into() });
     }
-    if given.last("l3-cache-schema").is_some() || given.last("mem-bw-schema").is_some() {
-        return Err(Error::Usage { reason: "Intel RDT: no container of this runtime has a group".into() });
-    }
     let mut wanted = match given.path("resources") {
         Some(file) => document(&file)?,
         None => described(given)?,
     };
     let linux = container.document.spec.linux().clone().unwrap_or_default();
+    let rdt = match (given.text("l3-cache-schema")?, given.text("mem-bw-schema")?) {
+        (None, None) => None,
+        (cache, bandwidth) => Some(RdtPlan::changing(&linux, &container.document.id, cache, bandwidth)?),
+    };
     let mut present = linux.resources().as_ref().map_or(Value::Null, |r| json!(r));
     complete(&mut wanted, &present);
     let resources = resources(&wanted)?;
@@ -67,6 +69,10 @@ fn update(globals: &Globals, given: &Given) -> Result<u8> {
     merge(&mut present, &wanted);
     let mut linux = linux;
     linux.set_resources(Some(self::resources(&present)?));
+    if let Some((rdt, plan)) = rdt {
+        plan.update()?;
+        linux.set_intel_rdt(Some(rdt));
+    }
     container.document.spec.set_linux(Some(linux));
     Container::save(container.directory, container.document)?;
     Ok(0)

@@ -138,3 +138,19 @@ fn the_kernel_is_quoted() {
     let error = tree.enter(r#"{"closID":"none"}"#).unwrap_err();
     assert!(error.to_string().contains("last_cmd_status: mask f0f has"), "{error}");
 }
+
+#[test]
+fn a_group_can_be_changed() {
+    let tree = Tree::new("changed");
+    let linux: Linux =
+        serde_json::from_str(r#"{"intelRdt":{"closID":"web","memBwSchema":"MB:0=100"}}"#).unwrap();
+    let (kept, plan) = RdtPlan::changing(&linux, "id", Some("L3:0=f".into()), None).unwrap();
+    plan.update_below(&tree.0).unwrap();
+    assert_eq!(tree.text("web/schemata"), "L3:0=f\n");
+    assert_eq!(kept.l3_cache_schema().as_deref(), Some("L3:0=f"));
+    assert_eq!(kept.mem_bw_schema().as_deref(), Some("MB:0=100"));
+    let (_, absent) = RdtPlan::changing(&linux, "id", Some("L2:0=f".into()), None).unwrap();
+    assert!(absent.update_below(&tree.0).unwrap_err().to_string().contains("L2 is not enabled"));
+    let error = RdtPlan::changing(&Linux::default(), "id", None, Some("MB:0=1".into())).unwrap_err();
+    assert!(error.to_string().contains("made without a group"), "{error}");
+}
