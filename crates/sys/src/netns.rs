@@ -58,7 +58,33 @@ pub fn enter_new() -> io::Result<()> {
 fn on_own_thread<T: Send>(visit: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let visitor = thread::Builder::new().name("netns".to_owned()).stack_size(STACK);
-        let visitor = visitor.spawn_scoped(scope, visit)?;
-        visitor.join().unwrap_or_else(|panic| resume_unwind(panic))
+        let visitor = visitor.spawn_scoped(scope, || (rustix::thread::gettid(), visit()))?;
+        let (number, visited) = visitor.join().unwrap_or_else(|panic| resume_unwind(panic));
+        wait_until_gone(number);
+        visited
     })
+}
+
+/// Waits for the kernel to be done with a thread that was joined: until then it counts as one of ours, and
+/// [`crate::process::fork`] refuses.
+fn wait_until_gone(number: rustix::thread::Pid) {
+    let path = format!("/proc/self/task/{}", number.as_raw_nonzero());
+    while rustix::fs::access(&path, rustix::fs::Access::EXISTS).is_ok() {
+        thread::yield_now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The last of a thread goes after the one that joins it goes on.
+    #[test]
+    fn a_visitor_is_gone_when_its_visit_is_over() {
+        for _ in 0..500 {
+            let number = on_own_thread(|| Ok(rustix::thread::gettid())).unwrap();
+            let path = format!("/proc/self/task/{}", number.as_raw_nonzero());
+            assert!(!std::path::Path::new(&path).exists(), "{path}");
+        }
+    }
 }

@@ -305,8 +305,14 @@ fn a_restore_that_is_killed_can_be_cleared_and_tried_again() {
     let bundle = bundle.set("/hooks/createRuntime", hook);
     bundle.write();
     let mut command = restore_command(&bundle, &["--detach"]);
-    let mut child = command.arg(&bundle.id).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    eventually("the hook does not run", || reached.exists());
+    let errors = std::fs::File::create(bundle.directory.join("errors")).unwrap();
+    let mut child = command.arg(&bundle.id).stdout(Stdio::null()).stderr(errors).spawn().unwrap();
+    eventually("the hook does not run", || {
+        let ended = child.try_wait().unwrap();
+        let said = || std::fs::read_to_string(bundle.directory.join("errors"));
+        assert!(ended.is_none(), "{ended:?}: {:?}", said());
+        reached.exists()
+    });
     child.kill().unwrap();
     child.wait().unwrap();
     gate_file.write_all(b"go\n").unwrap();
