@@ -24,8 +24,8 @@ use crate::error::{Error, Result};
 const SYSTEM: &str = "unix:path=/var/run/dbus/system_bus_socket";
 /// What systemd's own tools of root speak to when there is no bus (yet): the manager itself.
 const PRIVATE: &str = "/run/systemd/private";
-/// As long as libdbus waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(25);
+/// Four times what libdbus waits for an answer: a manager that itself waits for a bus which has just gone is slow, not dead.
+const PATIENCE: Duration = Duration::from_secs(100);
 /// A peer that sends more than this is not the systemd that was asked.
 const LARGEST: usize = 16 << 20;
 
