@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! 1  the host's mounts stop propagating our changes         (slave, or as the specification says)
-//! 2  hold the sources of binds
-//! 3  the root: overlay or directory, mounted over "/" of this namespace only
+//! 2  make the root: overlay or directory; hold the sources of binds
+//! 3  the root, mounted over "/" of this namespace only
 //! 4  mounts, /dev, working directory                        all below the root by descriptor
 //! 5  masks, read-only paths
 //!    hooks, if there are any: the root is also at its path on the host then, for them to find
@@ -41,13 +41,15 @@ pub(super) fn build(
     hooks: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
     propagate("/", before_root(plan.root.propagation))?;
-    let sources = Sources::open(&plan.mounts, opened)?;
     let root = match mounted {
         Some(root) => {
             root.try_clone().map_err(|error| Error::RootFs { path: "/".into(), source: error.into() })?
         }
         None => mount_root(&plan.root.source)?,
     };
+    // After the root: newer kernels list mounts in the order in which they were made, and CRIU looks for what the mounts
+    // of a group are slaves of at the source of the last one. The root's leads nowhere else.
+    let sources = Sources::open(&plan.mounts, opened)?;
     let root = RootDirectory::new(root);
     let watched = plan.hooks.as_ref().is_some_and(HooksPlan::during_create);
     place_root(&root, place(plan, watched), plan.root.propagation)?;

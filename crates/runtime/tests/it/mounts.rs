@@ -55,6 +55,17 @@ fn binds_are_writable_read_only_or_files() {
 }
 
 /// A mount below a bound directory: `ro` protects only the top, `rro` all of it.
+/// CRIU takes the last one of a group for the one that tells where its master is.
+#[test]
+fn the_root_is_listed_before_what_is_bound_into_it() {
+    let bundle = Bundle::shell("cut -d' ' -f5 /proc/self/mountinfo");
+    let source = bundle.directory.join("source");
+    fs::create_dir(&source).unwrap();
+    let text = bundle.bind(&source, "/bound", &[]).run().good();
+    let place = |point: &str| text.lines().position(|line| line == point).unwrap();
+    assert!(place("/") < place("/bound"), "{text}");
+}
+
 #[test]
 fn read_only_reaches_as_far_as_asked() {
     let script = "touch /plain/x 2>/dev/null && echo plain; touch /plain/below/x 2>/dev/null && echo plain below; \
