@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The runtime alone, bundle to exit of `true`: barge runtime, crun and runc.
+"""The runtime alone, bundle to exit of `true`: barge runtime, crun and runc, above what the kernel alone takes (floor.c).
 
 usage: bench/runtime.py BARGE_BINARY [RUNS]
 """
@@ -30,11 +30,16 @@ def main():
         contenders = {"barge": [binary, "runtime"], "crun": ["crun"], "runc": ["runc"]}
         contenders = {name: command for name, command in contenders.items() if shutil.which(command[0])}
 
+        floor = f"{directory}/floor"
+        subprocess.run(["cc", "-O2", "-static", "-o", floor, f"{os.path.dirname(os.path.realpath(__file__))}/floor.c"],
+                       check=True)
+
         def once(name, command):
             return lib.timed([*command, "--root", f"{directory}/{name}", "run", "--bundle", bundle, f"bench-{name}"])
 
-        lib.report("run of busybox true from a bundle", lib.alternate(runs, **{
-            name: (lambda name=name, command=command: once(name, command)) for name, command in contenders.items()}))
+        once_each = {name: (lambda name=name, command=command: once(name, command)) for name, command in contenders.items()}
+        once_each["floor"] = lambda: lib.timed([floor, f"{bundle}/rootfs", "barge-bench-floor"])
+        lib.report("run of busybox true from a bundle", lib.alternate(runs, **once_each))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

@@ -63,6 +63,20 @@ pub(crate) fn engine_in_guest() -> Result<()> {
 /// Builds the binary as it is released and returns where it lies.
 fn release_binary() -> Result<PathBuf> {
     cargo(&["build", "--release", "--package", "barge", "--locked"], &[])?;
+    released()
+}
+
+/// As [`release_binary`], with a link map beside it.
+pub(crate) fn release_binary_with_map(map: &Path) -> Result<PathBuf> {
+    let flag = format!("link-arg=-Wl,-Map={}", map.display());
+    cargo(
+        &["rustc", "--release", "--package", "barge", "--bin", "barge", "--locked", "--", "-C", &flag],
+        &[],
+    )?;
+    released()
+}
+
+fn released() -> Result<PathBuf> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let host = Command::new("rustc").arg("-vV").output().context("ask rustc for the host triple")?;
     let host = String::from_utf8_lossy(&host.stdout);

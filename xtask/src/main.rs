@@ -1,4 +1,4 @@
-//! The house's own checks and chores: `cargo xtask ci|lint|tidy|test|guest [--systemd|--engine] [FILTER]|e2e`.
+//! The house's own checks and chores: `cargo xtask ci|lint|tidy|test|guest [--systemd|--engine] [FILTER]|e2e|layout`.
 //!
 //! `ci` is exactly what continuous integration runs:
 //! fmt -> clippy -> tidy -> doc -> deny -> unit and kernel tests, here and in the guest -> end-to-end tests.
@@ -6,6 +6,7 @@
 mod cgroups;
 mod ci;
 mod guest;
+mod layout;
 mod tidy;
 
 use std::process::ExitCode;
@@ -30,8 +31,9 @@ fn main() -> ExitCode {
         "test" => ci::unit_and_kernel_tests(),
         "guest" => in_guest(std::env::args().skip(2).collect()),
         "e2e" => ci::end_to_end_tests(),
+        "layout" => layout::renew(),
         "tidy" => tidy::check(),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask ci|lint|tidy|test|guest|e2e")),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask ci|lint|tidy|test|guest|e2e|layout")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
