@@ -8,6 +8,7 @@ mod foreign_clients;
 mod images;
 mod limits;
 mod logs;
+mod memory;
 mod network;
 mod peers;
 mod pull;

@@ -13,8 +13,8 @@ const HEADER: &str = "\
    Made by `cargo xtask layout`; the next one replaces this file. A name that no longer exists does no harm. */
 ";
 
-/// Longer names are cut off, in bytes: what they say at their end are types within types, and a few more instances of a generic
-/// function do less harm than a file of twice the size.
+/// Where names of the engine's functions are cut off, in bytes: what they say at their end are types within types. A few more
+/// instances of its generic functions do less harm than a file of twice the size; of the runtime's they would.
 const LONGEST_NAME: usize = 200;
 
 /// An order of sections.
@@ -32,11 +32,11 @@ impl Layout {
     pub(crate) fn new(map: &LinkMap, runtime: &[u64], engine: &[u64]) -> Self {
         let mut layout = Self::default();
         for section in runtime.iter().filter_map(|address| map.section(*address)) {
-            layout.add_code(section);
+            layout.add_code(section, usize::MAX);
             layout.add_constants(section);
         }
         for section in engine.iter().filter_map(|address| map.section(*address)) {
-            layout.add_code(section);
+            layout.add_code(section, LONGEST_NAME);
         }
         layout
     }
@@ -65,11 +65,11 @@ impl Layout {
         text
     }
 
-    fn add_code(&mut self, section: &Section) {
+    fn add_code(&mut self, section: &Section, longest: usize) {
         let name = mangled::pattern(&section.name);
         // A name of Rust says all; others need the file.
         let pattern = match name.contains("_R") {
-            true => format!("*({}*)", name.get(..LONGEST_NAME).unwrap_or(&name)),
+            true => format!("*({}*)", name.get(..longest).unwrap_or(&name)),
             false => format!("{}({name})", object(&section.object)),
         };
         if self.seen.insert(pattern.clone()) {
