@@ -137,6 +137,13 @@ impl Cgroup {
         Ok(cgroup)
     }
 
+    /// Refuses a path where somebody is already: nothing may say before that it is a container's.
+    pub(crate) fn check_vacant(layout: &Layout, path: &Path) -> Result<()> {
+        let cgroup = Self::locate(layout, path)?;
+        let mut there = cgroup.directories().into_iter().filter(|directory| directory.is_dir());
+        there.try_for_each(|directory| cgroup.check_made(directory, Made::Before))
+    }
+
     /// Has systemd make the cgroup of a specification. It lasts as long as a process is in it: at first that is the
     /// placeholder.
     pub(crate) fn create_scope(

@@ -96,6 +96,8 @@ impl Prepared {
         let named = named.is_some_and(|path| !path.as_os_str().is_empty());
         let (cgroup, placeholder) = match driver {
             Driver::Direct => {
+                // Whoever clears up after a note takes all in the cgroup for the container's.
+                Cgroup::check_vacant(&layout, &plan.cgroup)?;
                 announce(&plan.cgroup, None)?;
                 let cgroup = match Cgroup::create(&layout, &plan.cgroup, resources) {
                     Err(error) if !named && rootless::is_expected(&error) => {

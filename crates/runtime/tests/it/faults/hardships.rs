@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::assert_clears;
 use super::containers::lasting;
+use super::tracer::{self, Fault, Injection, Side};
 use super::verbs::create;
 use crate::bundle::{Bundle, Outcome};
 
@@ -51,6 +52,25 @@ fn a_host_without_descriptors_or_memory_says_so_and_keeps_nothing() {
     }
     // The kernel's answer to that is a signal.
     refused(&bundle, "ulimit -f 0");
+}
+
+#[test]
+fn who_is_in_its_group_already_outlives_a_create_that_is_killed() {
+    let first = lasting();
+    create(&first).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+    let state = first.command(&["state", &first.id]).good();
+    let second = lasting().set("/linux/cgroupsPath", first.spec["linux"]["cgroupsPath"].clone());
+    second.write();
+    for at in (0..).step_by(5) {
+        let injection = Injection { side: Side::Runtime, fault: Fault::Kill, at };
+        let call = tracer::run(&create(&second), &second.directory, injection).call;
+        second.command(&["delete", "--force", &second.id]).good();
+        assert_eq!(first.command(&["state", &first.id]).good(), state, "after {call:?}");
+        if call.is_none() {
+            break;
+        }
+    }
+    assert_clears(&first, "a neighbour that never was");
 }
 
 #[test]
