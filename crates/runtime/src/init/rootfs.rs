@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use barge_sys::mount::{Change, Reach, attr, flag, set_attributes};
 use barge_sys::overlay::{self, Layers};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags};
 
@@ -119,7 +119,11 @@ pub(crate) fn mount_early(source: &RootSource) -> Result<Option<OwnedFd>> {
 pub(super) fn mount_root(source: &RootSource) -> Result<OwnedFd> {
     match source {
         RootSource::Directory(path) => {
-            clone_path(path, true).map_err(|errno| Error::RootFs { path: path.clone(), source: errno.into() })
+            let failed = |errno: Errno| Error::RootFs { path: path.clone(), source: errno.into() };
+            let root = clone_path(path, true).map_err(failed)?;
+            // A mount of anything else can be made, and what fails then is far from here.
+            let kind = FileType::from_raw_mode(rustix::fs::fstat(&root).map_err(failed)?.st_mode);
+            if kind == FileType::Directory { Ok(root) } else { Err(failed(Errno::NOTDIR)) }
         }
         RootSource::Overlay { .. } => with_layers(source, overlay::detached),
     }

@@ -61,6 +61,8 @@ fn mounts_that_fail() {
     refused(&bundle, json!({}), "Mount", "not a directory");
     let bundle = Bundle::shell("true").set("/root/path", json!("nowhere"));
     refused(&bundle, json!({}), "Mount", "no such file or directory");
+    let bundle = Bundle::shell("true").set("/root/path", json!("rootfs/bin/sh"));
+    refused(&bundle, json!({}), "Mount", "rootfs/bin/sh\": not a directory");
 }
 
 #[test]
