@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -77,6 +78,8 @@ impl Drop for Bystander {
 #[test]
 fn a_process_that_has_the_number_now_is_left_alone() {
     let mut bystander = Bystander::new();
+    // The kernel tells times of birth apart by ticks: what has the same number later was not born in the same one.
+    std::thread::sleep(Duration::from_millis(50));
     let bundle = Bundle::shell("sleep 100");
     let pid = bundle.start();
     let file = bundle.directory.join("state").join(&bundle.id).join("state.json");
