@@ -23,10 +23,8 @@ use anyhow::{Context, Result, ensure};
 use crate::ci::{root, say};
 use map::LinkMap;
 
-/// What runs the binary, in the order in which what it touches shall lie: the runtime alone, then the engine.
-const LIVES: [(&str, Option<&str>); 2] = [("runtime", None), ("engine", Some("scripts/demo"))];
-
-const RUNTIME_LIFE: &str = include_str!("layout/runtime.sh");
+/// What runs the binary that it is given, in the order in which what it touches shall lie: the runtime alone, then the engine.
+const LIVES: [&str; 2] = ["xtask/src/layout/runtime.sh", "scripts/demo"];
 
 /// Finds the order anew and writes it. Needs root, and x86-64 for the tracer.
 pub(crate) fn renew() -> Result<()> {
@@ -34,8 +32,7 @@ pub(crate) fn renew() -> Result<()> {
     let file = directory.path().join("link.map");
     let binary = crate::ci::release_binary_with_map(&file)?;
     let map = LinkMap::read(&file)?;
-    let lives = crate::cgroups::swept(|| LIVES.map(|(name, script)| touched(name, script, &binary, &map)));
-    let [runtime, engine] = lives;
+    let [runtime, engine] = crate::cgroups::swept(|| LIVES.map(|script| touched(script, &binary, &map)));
     let (runtime, engine) = (runtime?, engine?);
     let layout = script::Layout::new(&map, &runtime, &engine);
     std::fs::write(root().join("crates/barge/layout.ld"), layout.text()).context("write the layout")?;
@@ -44,26 +41,19 @@ pub(crate) fn renew() -> Result<()> {
 }
 
 /// The addresses of the functions that a script's processes run through, in the order of their first call.
-fn touched(name: &str, script: Option<&str>, binary: &Path, map: &LinkMap) -> Result<Vec<u64>> {
-    let (program, code) = match script {
-        Some(script) => (root().join(script), None),
-        None => ("/bin/sh".into(), Some(RUNTIME_LIFE)),
-    };
-    let arguments = code.iter().flat_map(|code| ["-c", code, "life"]).map(Into::into);
-    let arguments: Vec<std::ffi::OsString> = arguments.chain([binary.into()]).collect();
-    let touched =
-        trace(&program, &arguments, binary, map).with_context(|| format!("trace the life of the {name}"))?;
-    ensure!(!touched.is_empty(), "the life of the {name} ran through no function of {}", binary.display());
-    say(&format!("layout: {name}: {} functions", touched.len()));
+fn touched(script: &str, binary: &Path, map: &LinkMap) -> Result<Vec<u64>> {
+    let touched = trace(&root().join(script), binary, map).with_context(|| format!("trace {script}"))?;
+    ensure!(!touched.is_empty(), "{script} ran through no function of {}", binary.display());
+    say(&format!("layout: {script}: {} functions", touched.len()));
     Ok(touched)
 }
 
 #[cfg(target_arch = "x86_64")]
-fn trace(program: &Path, arguments: &[std::ffi::OsString], binary: &Path, map: &LinkMap) -> Result<Vec<u64>> {
-    tracer::Tracer::new(binary, map)?.run(program, arguments)
+fn trace(script: &Path, binary: &Path, map: &LinkMap) -> Result<Vec<u64>> {
+    tracer::Tracer::new(binary, map)?.run(script)
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn trace(_: &Path, _: &[std::ffi::OsString], _: &Path, _: &LinkMap) -> Result<Vec<u64>> {
+fn trace(_: &Path, _: &Path, _: &LinkMap) -> Result<Vec<u64>> {
     anyhow::bail!("the tracer knows the registers and breakpoints of x86-64 alone")
 }

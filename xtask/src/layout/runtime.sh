@@ -1,3 +1,4 @@
+#!/bin/sh
 # A container's life by the runtime's own command line: `runtime.sh BARGE`. What callers wait for comes first.
 set -eu
 barge=$1

@@ -9,7 +9,6 @@
 //! cgroups, until the script has ended.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -27,56 +26,45 @@ use super::map::LinkMap;
 /// The instruction for a breakpoint.
 const INT3: u8 = 0xcc;
 
-/// Follows a process and all that come of it.
-pub(crate) struct Tracer {
-    /// Device and inode of the binary: it is executed by several names, and by none.
+/// Follows a script and all that come of it.
+pub(crate) struct Tracer<'a> {
+    binary: &'a Path,
+    /// Its device and inode: it is executed by several names, and by none.
     file: (u64, u64),
-    /// Where code begins, and the code with breakpoints.
-    start: u64,
+    map: &'a LinkMap,
+    /// The code with breakpoints, from when it has been seen for the first time, and what was where they are.
     broken: Vec<u8>,
-    /// What was where a breakpoint is.
     former: HashMap<u64, u8>,
     seen: HashSet<u64>,
     touched: Vec<u64>,
 }
 
-impl Tracer {
+impl<'a> Tracer<'a> {
     /// For a binary and the map of it, of which the addresses are those in memory: it is not position-independent.
-    pub(crate) fn new(binary: &Path, map: &LinkMap) -> Result<Self> {
+    pub(crate) fn new(binary: &'a Path, map: &'a LinkMap) -> Result<Self> {
         let metadata = fs::metadata(binary).with_context(|| format!("look at {}", binary.display()))?;
-        let code = map.code();
-        let mut broken = code_of(binary, &code)?;
-        let mut former = HashMap::new();
-        for address in map.functions() {
-            let place = &mut broken[(address - code.start) as usize];
-            former.entry(address).or_insert_with(|| std::mem::replace(place, INT3));
-        }
         let file = (metadata.dev(), metadata.ino());
-        Ok(Self { file, start: code.start, broken, former, seen: HashSet::new(), touched: Vec::new() })
+        let (broken, former, seen, touched) = Default::default();
+        Ok(Self { binary, file, map, broken, former, seen, touched })
     }
 
-    /// Runs a program to its end, which must be a good one. Returns where functions begin that its processes ran through,
-    /// in the order of their first call.
-    pub(crate) fn run(mut self, program: &Path, arguments: &[OsString]) -> Result<Vec<u64>> {
+    /// Gives the binary to a script and runs it to its end, which must be a good one. Returns where functions begin that
+    /// its processes ran through, in the order of their first call.
+    pub(crate) fn run(mut self, script: &Path) -> Result<Vec<u64>> {
         let mut held = Command::new("/bin/sh");
-        held.args(["-c", r#"read -r go; exec "$0" "$@" </dev/null"#]).arg(program).args(arguments);
-        let mut child =
-            held.stdin(Stdio::piped()).spawn().with_context(|| format!("start {}", program.display()))?;
-        let script = Pid::from_raw(child.id() as i32);
+        held.args(["-c", r#"read -r go; exec "$0" "$1" </dev/null"#]).arg(script).arg(self.binary);
+        let mut child = held.stdin(Stdio::piped()).spawn().context("start a shell")?;
+        let pid = Pid::from_raw(child.id() as i32);
         let options = Options::PTRACE_O_TRACEEXEC
             | Options::PTRACE_O_TRACECLONE
             | Options::PTRACE_O_TRACEFORK
             | Options::PTRACE_O_TRACEVFORK
             | Options::PTRACE_O_EXITKILL;
-        ptrace::seize(script, options).context("trace the script")?;
-        child
-            .stdin
-            .take()
-            .context("the script has no input")?
-            .write_all(b"go\n")
-            .context("let the script go")?;
-        let code = self.follow(script)?;
-        ensure!(code == 0, "{} ended with status {code}", program.display());
+        ptrace::seize(pid, options).context("trace the script")?;
+        let mut input = child.stdin.take().context("the shell has no input")?;
+        input.write_all(b"go\n").context("let the script go")?;
+        let code = self.follow(pid)?;
+        ensure!(code == 0, "it ended with status {code}");
         Ok(self.touched)
     }
 
@@ -103,8 +91,17 @@ impl Tracer {
         file.is_ok_and(|file| (file.dev(), file.ino()) == self.file)
     }
 
-    fn break_in(&self, pid: Pid) -> Result<()> {
-        memory(pid)?.write_all_at(&self.broken, self.start).context("set breakpoints")
+    fn break_in(&mut self, pid: Pid) -> Result<()> {
+        let (memory, code) = (memory(pid)?, self.map.code());
+        if self.broken.is_empty() {
+            self.broken = vec![0; (code.end - code.start) as usize];
+            memory.read_exact_at(&mut self.broken, code.start).context("read the code")?;
+            for address in self.map.functions() {
+                let place = &mut self.broken[(address - code.start) as usize];
+                self.former.entry(address).or_insert_with(|| std::mem::replace(place, INT3));
+            }
+        }
+        memory.write_all_at(&self.broken, code.start).context("set breakpoints")
     }
 
     /// False if it did not stop at a breakpoint. One that another thread has just taken away is one still.
@@ -125,30 +122,10 @@ impl Tracer {
 
 fn memory(pid: Pid) -> Result<File> {
     let file = format!("/proc/{pid}/mem");
-    File::options().write(true).open(&file).with_context(|| format!("open {file}"))
+    File::options().read(true).write(true).open(&file).with_context(|| format!("open {file}"))
 }
 
 fn go_on(pid: Pid, signal: Option<Signal>) {
     // Gone is fine.
     let _ = ptrace::cont(pid, signal);
-}
-
-/// A range of addresses of an ELF file for 64 bits, which lies in one segment (System V ABI, "Program Header").
-fn code_of(binary: &Path, range: &std::ops::Range<u64>) -> Result<Vec<u8>> {
-    let bytes = fs::read(binary).with_context(|| format!("read {}", binary.display()))?;
-    let word = |at: usize, length: usize| {
-        let field = bytes.get(at..at + length).unwrap_or_default();
-        field.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
-    };
-    let (headers, size, count) = (word(0x20, 8), word(0x36, 2), word(0x38, 2));
-    for number in 0..count {
-        let header = (headers + number * size) as usize;
-        let (offset, address, length) = (word(header + 8, 8), word(header + 16, 8), word(header + 32, 8));
-        if word(header, 4) == 1 && (address..address + length).contains(&range.start) {
-            let start = (range.start - address + offset) as usize;
-            let code = bytes.get(start..start + (range.end - range.start) as usize);
-            return code.map(<[u8]>::to_vec).context("the file is shorter than its header says");
-        }
-    }
-    anyhow::bail!("{} has no segment at {:#x}", binary.display(), range.start)
 }
