@@ -1,7 +1,7 @@
 //! A client of D-Bus for the few calls to systemd: one connection, one call at a time, signals kept for who waits.
 //!
 //! ```text
-//! connect ──> "AUTH EXTERNAL" ──> "BEGIN" ──> Hello (buses alone) ──> call, call, wait for a signal …
+//! connect ──> "AUTH EXTERNAL", "DATA", "BEGIN" at once ──> "OK" ──> Hello (buses alone) ──> call, call, wait for a signal …
 //! ```
 //!
 //! Values are encoded by zbus, whose own connections are asynchronous and would bring a runtime with threads into a
@@ -24,8 +24,8 @@ use crate::error::{Error, Result};
 const SYSTEM: &str = "unix:path=/var/run/dbus/system_bus_socket";
 /// What systemd's own tools of root speak to when there is no bus (yet): the manager itself.
 const PRIVATE: &str = "/run/systemd/private";
-/// Four times what libdbus waits for an answer: a manager that itself waits for a bus which has just gone is slow, not dead.
-const PATIENCE: Duration = Duration::from_secs(100);
+/// What libdbus waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(25);
 /// A peer that sends more than this is not the systemd that was asked.
 const LARGEST: usize = 16 << 20;
 
@@ -165,17 +165,17 @@ impl Connection {
     fn authenticate(&mut self) -> io::Result<()> {
         self.stream.set_write_timeout(Some(PATIENCE))?;
         self.stream.set_read_timeout(Some(PATIENCE))?;
-        // Without a number, which would be another one outside of a user namespace.
-        self.stream.write_all(b"\0AUTH EXTERNAL\r\nDATA\r\n")?;
+        // Without a number, which would be another one outside of a user namespace. BEGIN before the answer: systemd
+        // leaves a message that it reads together with BEGIN lying until another one comes.
+        self.stream.write_all(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n")?;
         loop {
             let line = self.line()?;
             match line.as_slice() {
                 b"DATA\r\n" => {}
-                line if line.starts_with(b"OK ") => break,
+                line if line.starts_with(b"OK ") => return Ok(()),
                 _ => return Err(io::ErrorKind::PermissionDenied.into()),
             }
         }
-        self.stream.write_all(b"BEGIN\r\n")
     }
 
     /// Not a byte more than one line: what follows is a message.
@@ -407,6 +407,34 @@ mod tests {
         let read = message(&bytes).unwrap();
         assert_eq!((read.kind, read.member.as_str(), read.reply_to), (CALL, "Hello", 0));
         assert_eq!(read.body.read::<(String, u32)>().unwrap(), ("ab".into(), 7));
+    }
+
+    #[test]
+    fn the_handshake_is_over_before_the_first_message() {
+        let (stream, mut peer) = UnixStream::pair().unwrap();
+        let calling = std::thread::spawn(move || {
+            let mut connection = Connection::begin(stream, false, "a pair").unwrap();
+            connection.stream.write_all(b"message").unwrap();
+        });
+        peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let handshake = b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n";
+        let mut bytes = vec![0; handshake.len()];
+        // Without having answered, as what comes later may come together with a message.
+        peer.read_exact(&mut bytes).unwrap();
+        assert_eq!(bytes, handshake);
+        peer.write_all(b"DATA\r\nOK 0123456789abcdef0123456789abcdef\r\n").unwrap();
+        let mut rest = Vec::new();
+        peer.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, b"message");
+        calling.join().unwrap();
+    }
+
+    #[test]
+    fn a_peer_that_refuses_is_named() {
+        let (stream, mut peer) = UnixStream::pair().unwrap();
+        peer.write_all(b"REJECTED EXTERNAL\r\n").unwrap();
+        let error = Connection::begin(stream, true, "a pair").unwrap_err().to_string();
+        assert!(error.contains("authenticate at a pair"), "{error}");
     }
 
     #[test]
