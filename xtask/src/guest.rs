@@ -262,6 +262,8 @@ impl Drop for Emulator {
 /// Runs the guest to its end and returns every line of its console.
 fn boot(kernel: &Path, initrd: &Path, filter: Option<&str>) -> Result<Vec<String>> {
     let filter = filter.map(|filter| format!(" it={filter}")).unwrap_or_default();
+    let faults =
+        std::env::var("BARGE_FAULTS").map(|faults| format!(" BARGE_FAULTS={faults}")).unwrap_or_default();
     let mut command = Command::new("qemu-system-x86_64");
     // Neither network nor disk; a panic restarts the machine, which ends it.
     command
@@ -271,7 +273,7 @@ fn boot(kernel: &Path, initrd: &Path, filter: Option<&str>) -> Result<Vec<String
         .arg(kernel)
         .arg("-initrd")
         .arg(initrd)
-        .args(["-append", &format!("console=ttyS0 quiet panic=-1 random.trust_cpu=on{filter}")])
+        .args(["-append", &format!("console=ttyS0 quiet panic=-1 random.trust_cpu=on{filter}{faults}")])
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     let started = Instant::now();

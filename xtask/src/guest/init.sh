@@ -45,6 +45,9 @@ run_tests() {
 	dmesg -n 1
 	echo "guest: Linux $(uname -r), controllers: $(cat /sys/fs/cgroup/cgroup.controllers)"
 	cd /
+	for word in $(cat /proc/cmdline); do
+		case $word in BARGE_FAULTS=*) export "$word" ;; esac
+	done
 	if [ -e /engine.sh ]; then
 		sh /engine.sh 2>&1
 	else

@@ -108,19 +108,23 @@ impl Criu {
             ..CloneArgs::default()
         };
         let (pid, pidfd) = match clone3(args).map_err(|error| Error::Clone { source: error.into() })? {
-            Cloned::Child => init::run(&child, || {
-                launch.settle()?;
-                before(&theirs)?;
-                let number = theirs.as_raw_fd();
-                launch.pass_on(&theirs)?;
-                child.report(&Report::Ready { warnings: Vec::new() }, None)?;
-                if !child.wait()? {
-                    return Err(Error::InitDied);
-                }
-                let number = CString::new(number.to_string()).unwrap_or_default();
-                let arguments = [c"criu".to_owned(), c"swrk".to_owned(), number];
-                Err(program::become_it(&self.program, &arguments, &environment()))
-            }),
+            Cloned::Child => {
+                // With ends of its own to them it would never see that we are gone.
+                drop((ours, parent));
+                init::run(&child, || {
+                    launch.settle()?;
+                    before(&theirs)?;
+                    let number = theirs.as_raw_fd();
+                    launch.pass_on(&theirs)?;
+                    child.report(&Report::Ready { warnings: Vec::new() }, None)?;
+                    if !child.wait()? {
+                        return Err(Error::InitDied);
+                    }
+                    let number = CString::new(number.to_string()).unwrap_or_default();
+                    let arguments = [c"criu".to_owned(), c"swrk".to_owned(), number];
+                    Err(program::become_it(&self.program, &arguments, &environment()))
+                })
+            }
             Cloned::Parent { pid, pidfd } => (pid, pidfd),
         };
         drop((child, theirs));

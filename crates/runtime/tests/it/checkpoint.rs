@@ -64,8 +64,13 @@ pub(crate) fn images(bundle: &Bundle) -> PathBuf {
 }
 
 pub(crate) fn checkpoint(bundle: &Bundle, flags: &[&str]) -> Outcome {
+    Outcome::of(checkpoint_command(bundle, flags).output().unwrap())
+}
+
+pub(crate) fn checkpoint_command(bundle: &Bundle, flags: &[&str]) -> Command {
     let mut command = bundle.runtime(&["--criu", program().to_str().unwrap(), "checkpoint", "--image-path"]);
-    Outcome::of(command.arg(images(bundle)).args(flags).arg(&bundle.id).output().unwrap())
+    command.arg(images(bundle)).args(flags).arg(&bundle.id);
+    command
 }
 
 /// A command that brings the container back as `id`, without its last argument.

@@ -11,7 +11,7 @@ use crate::bundle::{Bundle, Outcome};
 use crate::checkpoint;
 
 /// Whether systemd runs this host; says so when a test can't run. Not captured, so that it is always seen.
-fn booted() -> bool {
+pub(crate) fn booted() -> bool {
     let there = Path::new("/run/systemd/system").exists();
     if !there {
         let _ = writeln!(std::io::stderr(), "skipped: needs systemd (cargo xtask guest --systemd)");
@@ -20,7 +20,11 @@ fn booted() -> bool {
 }
 
 fn scoped(script: &str) -> Bundle {
-    let bundle = Bundle::shell(script);
+    in_scope(Bundle::shell(script))
+}
+
+/// The bundle with a scope of its own.
+pub(crate) fn in_scope(bundle: Bundle) -> Bundle {
     let path = format!("barge-test.slice:it:{}", bundle.id);
     bundle.set("/linux/cgroupsPath", json!(path))
 }
@@ -29,11 +33,11 @@ fn unit(bundle: &Bundle) -> String {
     format!("it-{}.scope", bundle.id)
 }
 
-fn directory(bundle: &Bundle) -> PathBuf {
+pub(crate) fn directory(bundle: &Bundle) -> PathBuf {
     Path::new("/sys/fs/cgroup/barge.slice/barge-test.slice").join(unit(bundle))
 }
 
-fn value(bundle: &Bundle, file: &str) -> String {
+pub(crate) fn value(bundle: &Bundle, file: &str) -> String {
     fs::read_to_string(directory(bundle).join(file))
         .unwrap_or_else(|error| format!("{file}: {error}"))
         .trim()

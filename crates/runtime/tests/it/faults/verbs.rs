@@ -27,7 +27,7 @@ pub(super) struct Told<'a> {
     pub(super) words: &'a str,
 }
 
-const OF_RUNNING: Verb = Verb {
+pub(super) const OF_RUNNING: Verb = Verb {
     bundle: lasting,
     before: running,
     command: delete_by_force,
@@ -48,7 +48,7 @@ pub(super) const RUN_FURNISHED: Verb = Verb { bundle: furnished, ..RUN_DETACHED 
 pub(super) const RUN: Verb = Verb {
     bundle: brief,
     before: |_| {},
-    command: |bundle| bundle.runtime(&["run", "--bundle", bundle.directory.to_str().unwrap(), &bundle.id]),
+    command: |bundle| with_bundle(bundle, &["run"]),
     success: |bundle, told| {
         has_run(bundle, told);
         is_gone(bundle, told);
@@ -118,6 +118,15 @@ pub(super) const STATE: Verb = Verb {
     ..OF_RUNNING
 };
 
+pub(super) const EVENTS: Verb = Verb {
+    command: |bundle| bundle.runtime(&["events", "--stats", &bundle.id]),
+    success: |bundle, told| {
+        let stats: serde_json::Value = serde_json::from_str(&told.outcome.stdout).expect(told.words);
+        assert_eq!(stats["id"], bundle.id.as_str(), "{}", told.words);
+    },
+    ..OF_RUNNING
+};
+
 pub(super) const PS: Verb = Verb {
     command: |bundle| bundle.runtime(&["ps", "--format", "json", &bundle.id]),
     success: |_, told| assert_ne!(told.outcome.stdout.trim(), "[]", "{}", told.words),
@@ -130,7 +139,7 @@ pub(super) fn created(bundle: &Bundle) {
     assert!(status.success(), "{}", bundle.output());
 }
 
-fn running(bundle: &Bundle) {
+pub(super) fn running(bundle: &Bundle) {
     created(bundle);
     start(bundle).output().unwrap();
 }
@@ -141,11 +150,23 @@ fn paused(bundle: &Bundle) {
 }
 
 pub(super) fn create(bundle: &Bundle) -> Command {
-    bundle.runtime(&["create", "--bundle", bundle.directory.to_str().unwrap(), &bundle.id])
+    with_bundle(bundle, &["create"])
 }
 
 fn run_detached(bundle: &Bundle) -> Command {
-    bundle.runtime(&["run", "--detach", "--bundle", bundle.directory.to_str().unwrap(), &bundle.id])
+    with_bundle(bundle, &["run", "--detach"])
+}
+
+fn with_bundle(bundle: &Bundle, verb: &[&str]) -> Command {
+    let mut command = bundle.runtime(driver(bundle));
+    command.args(verb).arg("--bundle").arg(&bundle.directory).arg(&bundle.id);
+    command
+}
+
+/// The flag for a container that is to have a scope of systemd.
+pub(super) fn driver(bundle: &Bundle) -> &'static [&'static str] {
+    let path = bundle.spec["linux"]["cgroupsPath"].as_str().unwrap();
+    if path.contains(':') { &["--systemd-cgroup"] } else { &[] }
 }
 
 fn start(bundle: &Bundle) -> Command {
