@@ -50,12 +50,7 @@ impl Created {
     pub fn start(&mut self) -> Result<()> {
         started(&self.channel, &self.pidfd)?;
         let hooks = self.hooks.as_ref();
-        hooks.map_or(Ok(()), |hooks| hooks.poststart(self.pid)).inspect_err(|_| self.end())
-    }
-
-    fn end(&self) {
-        let _ = rustix::process::pidfd_send_signal(&self.pidfd, rustix::process::Signal::KILL);
-        reap(&self.pidfd);
+        hooks.map_or(Ok(()), |hooks| hooks.poststart(self.pid)).inspect_err(|_| kill_and_reap(&self.pidfd))
     }
 
     /// Takes the specification's poststop hooks, for the time when the container is gone. [`Created`] itself never
@@ -89,9 +84,15 @@ pub(crate) fn started(channel: &Channel, pidfd: &OwnedFd) -> Result<()> {
 /// Ends a process that can't become what it should, for the reason that this returns. It is gone by then: its cgroup
 /// can only be removed after that.
 pub(crate) fn end(pidfd: &OwnedFd, failure: Error) -> Error {
-    let _ = rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL);
-    reap(pidfd);
+    kill_and_reap(pidfd);
     failure
+}
+
+/// Kills a child and waits for its end; one that can't be killed is left.
+pub(crate) fn kill_and_reap(pidfd: &OwnedFd) {
+    if rustix::process::pidfd_send_signal(pidfd, rustix::process::Signal::KILL).is_ok() {
+        reap(pidfd);
+    }
 }
 
 /// A child that waits for nothing of ours is looked at this often.

@@ -200,8 +200,7 @@ pub(super) fn discard(container: &Container, created: &Created) {
 }
 
 fn end(created: &Created) {
-    let _ = rustix::process::pidfd_send_signal(&created.pidfd, rustix::process::Signal::KILL);
-    crate::create::reap(&created.pidfd);
+    crate::create::kill_and_reap(&created.pidfd);
     let _ = created.cgroup.remove();
 }
 

@@ -126,8 +126,7 @@ fn hand_over(
 
 /// Ends a process that nobody can make use of.
 fn end(executed: &Executed) {
-    let _ = rustix::process::pidfd_send_signal(&executed.pidfd, rustix::process::Signal::KILL);
-    crate::create::reap(&executed.pidfd);
+    crate::create::kill_and_reap(&executed.pidfd);
 }
 
 fn read_process(file: &Path) -> Result<Process> {

@@ -49,8 +49,7 @@ fn wait(parent: rustix::process::Pid) -> ! {
 
 impl Drop for Placeholder {
     fn drop(&mut self) {
-        // It can't have ended without us; and if it has, that is what was wanted.
-        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
-        crate::create::reap(&self.pidfd);
+        // Where it can't be killed, it ends when we do.
+        crate::create::kill_and_reap(&self.pidfd);
     }
 }
