@@ -115,6 +115,8 @@ pub(crate) struct Connection {
     /// Whether a bus is between us and the manager: it wants names, and a wish before it passes signals on.
     bus: bool,
     signals: Vec<Message>,
+    /// The beginning of the next message: one who stops waiting for it must not lose what has come of it.
+    begun: Vec<u8>,
 }
 
 impl Connection {
@@ -150,7 +152,7 @@ impl Connection {
     }
 
     fn begin(stream: UnixStream, bus: bool, address: &str) -> Result<Self> {
-        let mut connection = Self { stream, serial: 0, bus, signals: Vec::new() };
+        let mut connection = Self { stream, serial: 0, bus, signals: Vec::new(), begun: Vec::new() };
         connection.authenticate().map_err(|source| Error::Bus {
             operation: format!("authenticate at {address}"),
             source: source.into(),
@@ -246,21 +248,29 @@ impl Connection {
     }
 
     fn receive(&mut self, deadline: Instant) -> io::Result<Message> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(rustix::io::Errno::TIMEDOUT.into());
-        }
-        self.stream.set_read_timeout(Some(left))?;
-        let late = |error: io::Error| match error.kind() {
-            io::ErrorKind::WouldBlock => rustix::io::Errno::TIMEDOUT.into(),
-            _ => error,
-        };
-        let mut bytes = vec![0; FIXED];
-        self.stream.read_exact(&mut bytes).map_err(late)?;
-        let length = length(&bytes).ok_or(io::ErrorKind::InvalidData)?;
-        bytes.resize(length, 0);
-        self.stream.read_exact(&mut bytes[FIXED..]).map_err(late)?;
+        self.read_up_to(FIXED, deadline)?;
+        let length = length(&self.begun).ok_or(io::ErrorKind::InvalidData)?;
+        self.read_up_to(length, deadline)?;
+        let bytes = std::mem::take(&mut self.begun);
         message(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Reads until so many bytes of the next message are there.
+    fn read_up_to(&mut self, length: usize, deadline: Instant) -> io::Result<()> {
+        while self.begun.len() < length {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(rustix::io::Errno::TIMEDOUT.into());
+            }
+            self.stream.set_read_timeout(Some(left))?;
+            let missing = (length - self.begun.len()) as u64;
+            match (&self.stream).take(missing).read_to_end(&mut self.begun) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -427,6 +437,32 @@ mod tests {
         peer.read_to_end(&mut rest).unwrap();
         assert_eq!(rest, b"message");
         calling.join().unwrap();
+    }
+
+    #[test]
+    fn a_message_may_come_in_parts_with_time_between() {
+        let (stream, mut peer) = UnixStream::pair().unwrap();
+        peer.write_all(b"OK 0123456789abcdef0123456789abcdef\r\n").unwrap();
+        let mut connection = Connection::begin(stream, false, "a pair").unwrap();
+        let signal = |member, value: &str| {
+            let arguments = Arguments::new("s", &(value,)).unwrap();
+            let mut bytes = call_message(of_bus(member), &arguments, 1, true).unwrap();
+            bytes[1] = SIGNAL;
+            bytes
+        };
+        let read = |body: &Body| body.read::<(String,)>().ok().map(|(text,)| text);
+        let (one, other) = (signal("Done", "one"), signal("Done", "other"));
+        let mut waiting = |patience| connection.wait("Done", Duration::from_millis(patience), read).unwrap();
+        for cut in [1, FIXED, FIXED + 1, one.len() - 1] {
+            peer.write_all(&one[..cut]).unwrap();
+            assert_eq!(waiting(1), None, "{cut}");
+            peer.write_all(&[&one[cut..], &signal("Else", "one"), &other].concat()).unwrap();
+            assert_eq!(waiting(20_000).as_deref(), Some("one"), "{cut}");
+            assert_eq!(waiting(20_000).as_deref(), Some("other"), "{cut}");
+        }
+        drop(peer);
+        let ended = connection.wait("Done", Duration::from_secs(20), read).unwrap_err().to_string();
+        assert!(ended.contains("Done"), "{ended}");
     }
 
     #[test]
