@@ -72,17 +72,21 @@ pub(super) fn create(
     let mut all = properties::of_scope(&location, manager, placeholder.pid(), &cgroup.places);
     all.extend(asked);
     all.extend(limits);
-    systemd.start(&unit, all)?;
-    let furnished = match placeholder.is_in(&unit) {
+    let started = systemd.start(&unit, all);
+    let ours = placeholder.is_in(&unit);
+    let furnished = started.and_then(|()| match ours {
         true => cgroup.furnish(resources.as_ref()),
         false => Err(Error::Systemd { reason: format!("systemd has not made the unit {unit}") }),
-    };
+    });
     match furnished {
         Ok(()) => Ok((cgroup, placeholder)),
         Err(error) => {
             drop(placeholder);
-            // The first failure is what the caller wants to hear of.
-            let _ = cgroup.remove();
+            // A unit of somebody else's may have the name. One that systemd is yet to make has nobody in it, and goes.
+            if ours {
+                // The first failure is what the caller wants to hear of.
+                let _ = cgroup.remove();
+            }
             Err(error)
         }
     }
