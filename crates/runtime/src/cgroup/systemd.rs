@@ -73,8 +73,9 @@ pub(super) fn create(
     all.extend(asked);
     all.extend(limits);
     let started = systemd.start(&unit, all);
-    let ours = placeholder.is_in(&unit);
-    let furnished = started.and_then(|()| match ours {
+    let inside = placeholder.is_in(&unit);
+    let ours = started.is_ok() || inside;
+    let furnished = started.and_then(|()| match inside {
         true => cgroup.furnish(resources.as_ref()),
         false => Err(Error::Systemd { reason: format!("systemd has not made the unit {unit}") }),
     });
