@@ -1,5 +1,6 @@
 //! From a prepared container to one whose init waits for the word to run its program.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -174,12 +175,15 @@ pub(crate) fn follow(
 }
 
 /// Does what init of `pid` asks for.
-fn answer(plan: &Plan, pid: i32, asked: &Report) -> Result<Option<String>> {
+fn answer(plan: &Plan, pid: i32, asked: &Report, hooked: &Cell<bool>) -> Result<Option<String>> {
     match asked {
         Report::OomScore { score } => return init::set_oom_score_of(pid, *score),
         Report::MapIds => userns::write_maps(pid, &plan.ids),
         Report::Links => move_devices(plan, pid),
-        Report::Mounted => plan.hooks.as_ref().map_or(Ok(()), |hooks| hooks.create_in_runtime(pid)),
+        Report::Mounted => {
+            hooked.set(true);
+            plan.hooks.as_ref().map_or(Ok(()), |hooks| hooks.create_in_runtime(pid))
+        }
         _ => Err(Error::InitDied),
     }
     .map(|()| None)
@@ -244,10 +248,11 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
     drop(joins);
     let listener = filter.as_ref().and_then(Filter::listener);
     let child = Born { channel: &ours, pid, pidfd: &pidfd };
+    let hooked = Cell::new(false);
     let followed = hand_over(&plan, &cgroup, pid)
         .and_then(|()| plan.rdt.as_ref().map(|rdt| Membership::begin(rdt, pid)).transpose())
         .map_err(|error| end(&pidfd, error))
-        .and_then(|rdt| Ok((follow(&child, |asked| answer(&plan, pid, asked), listener)?, rdt)));
+        .and_then(|rdt| Ok((follow(&child, |asked| answer(&plan, pid, asked, &hooked), listener)?, rdt)));
     let ready = match followed {
         Ok((ready, rdt)) => {
             rdt.into_iter().for_each(Membership::keep);
@@ -257,7 +262,10 @@ pub(crate) fn create(prepared: Prepared, inputs: Inputs, gate: Gate) -> Result<C
             let killed = error == Error::InitDied && cgroup.get().is_some_and(Cgroup::oom_killed);
             let error = if killed { Error::InitOutOfMemory } else { error };
             drop(cgroup);
-            abandoned(&error, plan.hooks.as_ref());
+            if hooked.get() {
+                // The failure is what the caller hears of.
+                plan.hooks.iter().for_each(|hooks| drop(hooks.poststop()));
+            }
             return Err(error);
         }
     };
@@ -299,14 +307,6 @@ fn settle_maps(plan: &Plan, middle: i32) -> Result<()> {
         return userns::write_maps(middle, &plan.ids);
     }
     userns::compare_maps(middle, &plan.ids)
-}
-
-/// A hook that fails takes the container's life to its end, where the poststop hooks run (runtime.md, Lifecycle).
-fn abandoned(error: &Error, hooks: Option<&HooksPlan>) {
-    if let (Error::Hook { .. }, Some(hooks)) = (error, hooks) {
-        // The hook that failed is what the caller hears of.
-        let _ = hooks.poststop();
-    }
 }
 
 fn init_main(init: Init<'_>) -> ! {

@@ -322,6 +322,10 @@ impl Init<'_> {
         let apart = self.build_root()?;
         let process = &self.plan.process;
         streams::connect(self.stdio, process.terminal_size, Console::Mount, &self.channel)?;
+        if self.plan.root.read_only_devices {
+            // Not before its console is there.
+            rootfs::forbid_writing("/dev")?;
+        }
         if let (Some(apart), Some(namespace)) = (&apart, &self.mounts) {
             apart.join(namespace)?;
         }

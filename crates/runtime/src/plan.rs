@@ -69,6 +69,8 @@ pub(crate) struct IdMaps {
 pub(crate) struct RootPlan {
     pub(crate) source: RootSource,
     pub(crate) read_only: bool,
+    /// Whether the filesystem at `/dev` is, once all is in it.
+    pub(crate) read_only_devices: bool,
     /// Propagation of the host's mounts in the container's namespace before anything else, as `mount(2)` flags.
     pub(crate) propagation: Propagation,
     /// Whether pivot_root(2) is the way into it. Callers on a ramdisk ask for another.
@@ -190,7 +192,8 @@ impl Plan {
         let namespaces = Namespaces::of(linux)?;
         // A user by name has numbers only inside the container.
         check_ids(linux, &namespaces, request.user.is_none().then_some(process.user()))?;
-        let mounts = mounts(request, linux)?;
+        let mut mounts = mounts(request, linux)?;
+        let put_off = mounts.iter_mut().filter_map(|mount| mount.put_off_read_only().then_some(())).count();
         // A relative one starts at the root, as it does for runc.
         let protected = linux.readonly_paths().iter().flatten().map(|path| Path::new("/").join(path));
         // What is over the root would be above the container, not under it.
@@ -201,7 +204,7 @@ impl Plan {
             namespaces,
             net_devices: net_devices::of(linux)?,
             ids: IdMaps::of(linux.uid_mappings().as_deref(), linux.gid_mappings().as_deref()),
-            root: root(request, linux, !roots.is_empty())?,
+            root: RootPlan { read_only_devices: put_off > 0, ..root(request, linux, !roots.is_empty())? },
             mounts,
             devices: linux.devices().iter().flatten().map(device).collect::<Result<_>>()?,
             masked: masked(linux)?,
@@ -277,6 +280,7 @@ fn root(request: &Request, linux: &Linux, protected: bool) -> Result<RootPlan> {
     Ok(RootPlan {
         source,
         read_only: protected || root.is_some_and(|r| r.readonly() == Some(true)),
+        read_only_devices: false,
         propagation,
         pivot: true,
     })

@@ -163,7 +163,7 @@ fn make_in(
     prepared.plan.process.own_keyring = arguments.own_keyring;
     let stdio = if has_terminal(&spec) { Stdio::Terminal { size: None } } else { streams::own()? };
     let inputs = Inputs { stdio, netns: None };
-    let created = match manner.start {
+    let mut created = match manner.start {
         Start::Now => prepared.create(inputs)?,
         Start::Later => {
             let hears = prepared.plan.hooks.as_ref().is_some_and(HooksPlan::during_start);
@@ -187,6 +187,8 @@ fn make_in(
         Ok(container) => Ok((container, created)),
         Err(error) => {
             end(&created);
+            // The failure is what the user wants to hear of.
+            let _ = created.poststop().map(|hooks| hooks.run());
             Err(error)
         }
     }

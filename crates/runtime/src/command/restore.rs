@@ -161,8 +161,9 @@ impl Attempt {
             }
         })?;
         let restored = self.hand_over(restored, given).inspect_err(|_| self.stop())?;
+        let container = self.save(restored.pid).inspect_err(|_| self.stop())?;
         self.done = true;
-        Ok((self.save(restored.pid)?, restored))
+        Ok((container, restored))
     }
 
     /// Writes the state of the container whose init is `pid`.

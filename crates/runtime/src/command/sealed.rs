@@ -22,8 +22,6 @@ pub(super) fn seal(args: &[OsString]) -> Result<()> {
     if !args.iter().any(|word| VERBS.iter().any(|verb| word == verb)) || is_sealed() {
         return Ok(());
     }
-    // Without the right to mount, containers have no right to this file either.
-    let Ok(program) = SealedProgram::of_self() else { return Ok(()) };
     let failed = |error: std::io::Error| Error::File {
         operation: "execute a sealed copy of".into(),
         path: "/proc/self/exe".into(),
@@ -33,6 +31,7 @@ pub(super) fn seal(args: &[OsString]) -> Result<()> {
     if std::env::var_os(AGAIN).is_some_and(|pid| pid == own.as_str()) {
         return Err(failed(rustix::io::Errno::LOOP.into()));
     }
+    let program = SealedProgram::of_self().map_err(failed)?;
     let mut words = std::env::args_os();
     let mut command = Command::new(program.path());
     if let Some(name) = words.next() {

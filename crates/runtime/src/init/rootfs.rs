@@ -212,13 +212,18 @@ fn pivot(root: &RootDirectory, host: Propagation) -> Result<()> {
     rustix::process::chdir("/").map_err(failed)
 }
 
+/// Makes a mount of the container read-only, and nothing below it.
+pub(super) fn forbid_writing(point: &str) -> Result<()> {
+    let failed = |source: crate::error::Cause| Error::ReadOnly { path: point.into(), source };
+    let place = rustix::fs::open(point, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let place = place.map_err(|errno| failed(errno.into()))?;
+    let change = Change { set: attr::RDONLY, ..Change::default() };
+    set_attributes(place.as_fd(), Reach::Mount, change).map_err(|error| failed(error.into()))
+}
+
 fn finish_root(plan: &Plan) -> Result<()> {
     if plan.root.read_only {
-        let failed = |source: Errno| Error::ReadOnly { path: "/".into(), source: source.into() };
-        let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-        let change = Change { set: attr::RDONLY, ..Change::default() };
-        set_attributes(root.as_fd(), Reach::Mount, change)
-            .map_err(|error| Error::ReadOnly { path: "/".into(), source: error.into() })?;
+        forbid_writing("/")?;
     }
     match plan.root.propagation.kind {
         flag::SLAVE => Ok(()),

@@ -139,6 +139,17 @@ impl MountPlan {
         self.attributes() & attr::RDONLY != 0
     }
 
+    /// Leaves a new `/dev` writable for as long as there are files to be made in it. Whether it was to be read-only.
+    pub(crate) fn put_off_read_only(&mut self) -> bool {
+        let own = matches!(&self.kind, MountKind::Filesystem { kind, .. } if kind == "tmpfs");
+        let asked = own && self.destination == Path::new("/dev") && self.is_read_only();
+        if asked {
+            self.own.set &= !attr::RDONLY;
+            self.tree.set &= !attr::RDONLY;
+        }
+        asked
+    }
+
     /// The source of a bind starts at the bundle if it is no absolute path.
     pub(crate) fn in_bundle(mut self, bundle: &Path) -> Self {
         if let MountKind::Bind { source, .. } = &mut self.kind {
@@ -455,6 +466,25 @@ mod tests {
             (r"lowerdir=/a\,b", &[r"lowerdir=/a\,b"]),
         ] {
             assert_eq!(apart(word).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn devices_can_be_made_before_their_place_is_read_only() {
+        for (destination, kind, option, expected) in [
+            ("/dev", "tmpfs", "ro", true),
+            ("/dev/", "tmpfs", "rro", true),
+            ("/dev", "tmpfs", "rw", false),
+            ("/dev", "bind", "ro", false),
+            ("/dev/shm", "tmpfs", "ro", false),
+        ] {
+            let mut mount = Mount::default();
+            mount.set_destination(destination.into()).set_typ(Some(kind.into()));
+            mount.set_source(Some("/x".into())).set_options(Some(vec![option.into()]));
+            let mut plan = MountPlan::of(&mount).unwrap();
+            let before = plan.is_read_only();
+            assert_eq!(plan.put_off_read_only(), expected, "{destination} {kind} {option}");
+            assert_eq!(plan.is_read_only(), before && !expected, "{destination} {kind} {option}");
         }
     }
 

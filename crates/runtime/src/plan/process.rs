@@ -25,7 +25,7 @@ pub(crate) struct ProcessPlan {
     pub(crate) directory: PathBuf,
     pub(crate) user: UserPlan,
     /// Without them the process keeps what its parent has.
-    pub(crate) capabilities: Option<CapabilityPlan>,
+    pub(crate) capabilities: CapabilityPlan,
     pub(crate) limits: Vec<LimitPlan>,
     pub(crate) no_new_privileges: bool,
     pub(crate) oom_score: Option<i32>,
@@ -117,7 +117,7 @@ impl ProcessPlan {
                 groups: process.user().additional_gids().clone().unwrap_or_default(),
                 umask: process.user().umask(),
             },
-            capabilities: process.capabilities().as_ref().map(CapabilityPlan::of),
+            capabilities: process.capabilities().as_ref().map(CapabilityPlan::of).unwrap_or_default(),
             limits: limits(process.rlimits().as_deref())?,
             no_new_privileges: process.no_new_privileges() == Some(true),
             own_keyring: true,
@@ -283,7 +283,7 @@ mod tests {
                 "capabilities":{"bounding":["CAP_CHOWN","CAP_NET_RAW"],"effective":["CAP_CHECKPOINT_RESTORE"]}}"#,
         )
         .unwrap();
-        let sets = plan.capabilities.unwrap();
+        let sets = plan.capabilities;
         assert_eq!((sets.bounding, sets.effective, sets.permitted), (1 | 1 << 13, 1 << 40, 0));
         assert_eq!(sets.bounding_only(), CapabilityPlan { bounding: 1 | 1 << 13, ..Default::default() });
     }

@@ -47,13 +47,11 @@ pub(crate) fn assume(
     } else if let Some(filter) = filter {
         filter.load(channel)?;
     }
-    let sets = plan.capabilities.map(|sets| match chosen {
-        Chosen::ByName if identity.uid != 0 => sets.bounding_only(),
-        _ => sets,
-    });
-    if let Some(sets) = sets {
-        drop_bounding(sets.bounding)?;
-    }
+    let sets = match chosen {
+        Chosen::ByName if identity.uid != 0 => plan.capabilities.bounding_only(),
+        _ => plan.capabilities,
+    };
+    drop_bounding(sets.bounding)?;
     rustix::thread::set_keep_capabilities(true).map_err(attribute("keep capabilities"))?;
     set_ids(&identity, !plan.user.groups.is_empty() || !plan.user.more_groups.is_empty())?;
     rustix::thread::set_keep_capabilities(false).map_err(attribute("keep capabilities"))?;
@@ -64,9 +62,7 @@ pub(crate) fn assume(
         return Err(Error::WorkingDirectory { path: plan.directory.clone(), source: Errno::ACCESS.into() });
     }
     verify_directory()?;
-    if let Some(sets) = sets {
-        set_capabilities(sets, warnings)?;
-    }
+    set_capabilities(sets, warnings)?;
     rustix::process::umask(Mode::from_raw_mode(plan.user.umask.unwrap_or(0o022)));
     Ok(with_home(&plan.environment, &identity.home))
 }

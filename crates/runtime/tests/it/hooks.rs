@@ -252,6 +252,28 @@ fn a_failed_hook_of_create_takes_everything_down_and_runs_poststop() {
     }
 }
 
+/// What the hooks have made (a network, say) is theirs to remove, whatever it is that fails after them.
+#[test]
+fn what_fails_after_the_hooks_of_create_runs_poststop() {
+    for (args, flags) in [("/no/such/program", &[][..]), ("true", &["--pid-file", "/no/such/directory/pid"])]
+    {
+        let bundle = Bundle::new(&[args]);
+        let (made, removed) = (hook(&say(&bundle, "made")), hook(&say(&bundle, "removed")));
+        let bundle =
+            bundle.set("/hooks/createRuntime", json!([made])).set("/hooks/poststop", json!([removed]));
+        bundle.write();
+        let place = bundle.directory.to_str().unwrap();
+        bundle.command(&[&["create", "--bundle", place], flags, &[bundle.id.as_str()]].concat()).bad();
+        assert_eq!(words(&bundle), "made removed", "{args}");
+        assert!(is_gone(&bundle), "{args}");
+    }
+    let bundle = Bundle::new(&["true"]);
+    let removed = hook(&say(&bundle, "removed"));
+    let bundle = bundle.set("/hooks/poststop", json!([removed])).set("/mounts/1/type", json!("nonsense"));
+    assert!(!create(&bundle).0);
+    assert_eq!(words(&bundle), "", "nothing was made");
+}
+
 #[test]
 fn a_failed_hook_of_start_stops_the_container() {
     let bundle = Bundle::shell("echo program");

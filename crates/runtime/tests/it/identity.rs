@@ -57,6 +57,17 @@ fn a_named_user_has_capabilities_only_in_the_bound() {
 }
 
 #[test]
+fn who_is_given_no_capabilities_has_none() {
+    let read = "grep -E '^Cap(Inh|Prm|Eff|Bnd|Amb)' /proc/self/status | grep -v 0000000000000000; true";
+    for absent in [json!(null), json!({})] {
+        let bundle = Bundle::shell(&format!("{read}; sleep 1000")).set("/process/capabilities", absent);
+        bundle.start();
+        assert_eq!(bundle.exec(&["sh", "-c", read]).good(), "");
+        assert_eq!(bundle.output(), "");
+    }
+}
+
+#[test]
 fn ambient_capabilities_survive_a_user() {
     let set = json!(["CAP_NET_BIND_SERVICE"]);
     let bundle = Bundle::shell("grep -E '^Cap(Eff|Amb)' /proc/self/status")

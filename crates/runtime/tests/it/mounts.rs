@@ -163,6 +163,16 @@ fn a_read_only_root_has_writable_mounts() {
 }
 
 #[test]
+fn a_read_only_place_of_devices_has_its_devices() {
+    let script = "touch /dev/new 2>/dev/null || echo read-only; echo x > /dev/null && head -c 2 /dev/zero | wc -c; \
+                  test -e /dev/pts/ptmx && touch /dev/shm/new && readlink /dev/fd";
+    for option in ["ro", "rro"] {
+        let bundle = Bundle::shell(script).set("/mounts/1/options", json!(["nosuid", "mode=755", option]));
+        assert_eq!(bundle.run().good(), "read-only\n2\n/proc/self/fd\n", "{option}");
+    }
+}
+
+#[test]
 fn masked_paths_are_empty_and_read_only_paths_stay() {
     let script = "cat /proc/keys /proc/kcore | wc -c; ls /sys/firmware /proc/scsi /proc/acpi 2>/dev/null | grep -v :; \
                   echo 1 > /proc/sys/kernel/domainname || echo kept; ls /etc/secret; cat /etc/hidden";

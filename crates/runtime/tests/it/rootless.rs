@@ -6,9 +6,11 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use rustix::fs::SealFlags;
 use serde_json::{Value, json};
 
 use crate::bundle::{Bundle, Outcome, copy_program, program};
+use crate::checkpoint::eventually;
 
 const USER: u32 = 54_321;
 
@@ -106,6 +108,30 @@ fn a_user_runs_a_container_with_one_id() {
     assert_eq!(words[..6], ["0", "0", "0", user.as_str(), "1", "deny"], "{text}");
     assert_eq!(words[6..], ["inside", "0", "3", "1", "sys"], "{text}");
     assert!(!own.bundle.directory.join("state").join(&own.bundle.id).exists());
+}
+
+/// CVE-2019-5736 where the runtime's file belongs to the very user who is root inside: who may not mount it read-only
+/// runs a sealed copy.
+#[test]
+fn what_enters_a_container_is_a_copy_that_nobody_can_write() {
+    let Some(own) = Own::shell("sleep 100") else { return };
+    own.start();
+    let id = own.bundle.id.as_str();
+    let mut child = own.command(&["exec", id, "sh", "-c", "touch /tmp/up; sleep 100"]).spawn().unwrap();
+    eventually("no program", || own.bundle.rootfs().join("tmp/up").exists());
+    let program = fs::File::open(format!("/proc/{}/exe", child.id())).unwrap();
+    let seals = rustix::fs::fcntl_get_seals(&program).unwrap();
+    assert!(
+        seals.contains(SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL),
+        "{seals:?}"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let script = own.bundle.rootfs().join("tmp/script");
+    fs::write(&script, "#!/proc/self/exe features\n").unwrap();
+    fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    // It is the copy that interprets a script of the image, and that runs as well as the file.
+    assert!(own.outcome(&["exec", id, "/tmp/script"]).stderr.contains("features"));
 }
 
 #[test]

@@ -97,3 +97,20 @@ fn an_added_process_gets_a_terminal_too() {
     let outcome = bundle.command(&["exec", "-t", &bundle.id, "sh", "-c", "tty; echo $0"]);
     assert_eq!(outcome.good(), "/dev/pts/0\r\nsh\r\n");
 }
+
+#[test]
+fn a_console_is_mounted_where_devices_are_read_only() {
+    let bundle = Bundle::shell("stat -c %F /dev/console; touch /dev/new || echo done")
+        .set("/process/terminal", json!(true))
+        .set("/mounts/1/options", json!(["nosuid", "mode=755", "ro"]));
+    bundle.write();
+    let socket = bundle.directory.join("console.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let mut command = bundle.runtime(&["run", "-d", "--console-socket"]);
+    command.arg(&socket).arg("-b").arg(&bundle.directory).arg(&bundle.id);
+    let mut child = command.spawn().unwrap();
+    let mut master = std::fs::File::from(receive(&listener));
+    assert!(child.wait().unwrap().success());
+    let text = read_until(&mut master, "done");
+    assert!(text.contains("character special") && text.contains("Read-only"), "{text}");
+}
