@@ -206,7 +206,9 @@ impl Cgroup {
     /// A cgroup that lies below this one, in the hierarchies of the named controllers or, without names, in all.
     /// Version 2 has one hierarchy, and no names.
     pub(crate) fn below(&self, controllers: &[&str], path: &Path) -> Result<Self> {
-        let path = below_root(path)?;
+        // The container's own, although it may have moved its processes further down.
+        let own = path.components().all(|part| matches!(part, Component::RootDir | Component::CurDir));
+        let path = if own { PathBuf::new() } else { below_root(path)? };
         let relative = path.strip_prefix("/").unwrap_or(&path);
         let places = match &self.places {
             Places::Legacy(places) => {
@@ -215,6 +217,9 @@ impl Cgroup {
                     return Err(Error::CgroupUnsupported {
                         reason: format!("no controller {name} is mounted"),
                     });
+                }
+                if own {
+                    return Ok(self.clone());
                 }
                 let meant = |place: &v1::Place| {
                     controllers.is_empty() || controllers.iter().any(|name| place.has(name))
@@ -227,6 +232,7 @@ impl Cgroup {
                 let reason = "controllers can't be named on a host with cgroup v2".into();
                 return Err(Error::CgroupUnsupported { reason });
             }
+            Places::Unified(_) if own => return Ok(self.clone()),
             Places::Unified(directory) => Places::Unified(directory.join(relative)),
         };
         Ok(Self { path: self.path.join(relative), places, scope: None })

@@ -167,7 +167,25 @@ fn log(given: &Given) -> Result<Log> {
         Some("json") => Format::Json,
         Some(other) => return Err(flags::usage(format!("invalid log-format: {other}"))),
     };
-    Ok(Log { file: given.path("log"), format, debug: given.on("debug")? })
+    let file = given.path("log");
+    file.as_deref().map_or(Ok(()), check_log)?;
+    Ok(Log { file, format, debug: given.on("debug")? })
+}
+
+/// An entry that can't be written would be lost to whoever reads the log.
+fn check_log(file: &Path) -> Result<()> {
+    let parent = file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    let checked = match std::fs::metadata(file) {
+        Ok(metadata) if metadata.is_dir() => Err(rustix::io::Errno::ISDIR.into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => std::fs::metadata(parent).map(drop),
+        _ => Ok(()),
+    };
+    let failed = |source: std::io::Error| Error::File {
+        operation: "open log".into(),
+        path: file.into(),
+        source: source.into(),
+    };
+    checked.map_err(failed)
 }
 
 fn globals(given: &Given) -> Result<Globals> {

@@ -34,7 +34,7 @@ use barge_sys::process::{close_on_exec_from, exit_now, reset_signals, set_io_pri
 use barge_sys::scheduling::{set_memory_policy, set_scheduler};
 use rustix::fs::Mode;
 use rustix::io::Errno;
-use rustix::process::DumpableBehavior;
+use rustix::process::{DumpableBehavior, Signal};
 
 use crate::cgroup::{Entry, Layout};
 use crate::channel::{Channel, Report};
@@ -252,6 +252,9 @@ pub(crate) fn finish(ending: &Ending<'_>, mut warnings: Vec<String>) -> Result<I
     {
         filter.load(channel)?;
     }
+    if matches!(gate, Gate::Fifo { .. }) {
+        end_when_told()?;
+    }
     channel.report(&Report::Ready { warnings }, None)?;
     let opened = gate.wait(channel).and_then(|opened| {
         // Nobody is left to hear of it.
@@ -263,6 +266,15 @@ pub(crate) fn finish(ending: &Ending<'_>, mut warnings: Vec<String>) -> Result<I
     };
     gate.report(&error);
     Err(error)
+}
+
+/// Lets a container that waits for its start be ended as its program could be: the kernel keeps from process 1 what it
+/// has no handler for. The program has none of these handlers.
+fn end_when_told() -> Result<()> {
+    [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM]
+        .iter()
+        .try_for_each(|signal| barge_sys::signal::exit_on(signal.as_raw()))
+        .map_err(attribute("signals"))
 }
 
 /// Hooks run as the process would, but for a filter that forbids them what its program need not do.
@@ -292,13 +304,18 @@ impl Gate {
         }
     }
 
-    /// Tells whoever opened it, if he waits to hear, why the program does not run.
+    /// Tells whoever opened it why the program does not run; if he does not wait to hear, the container's own log is
+    /// where it will be looked for.
     fn report(&self, error: &Error) {
-        if let Self::Fifo { outcome: Some(outcome), .. } = self
-            && let Ok(text) = serde_json::to_vec(error)
-        {
-            // Without this he still sees the end.
-            let _ = rustix::io::write(outcome, &text);
+        match self {
+            Self::Channel => {}
+            Self::Fifo { outcome: Some(outcome), .. } => {
+                // Without this he still sees the end.
+                let _ = serde_json::to_vec(error).map(|text| rustix::io::write(outcome, &text));
+            }
+            Self::Fifo { outcome: None, .. } => {
+                let _ = rustix::io::write(rustix::stdio::stderr(), format!("{error}\n").as_bytes());
+            }
         }
     }
 }

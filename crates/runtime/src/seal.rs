@@ -70,7 +70,7 @@ pub fn is_sealed() -> bool {
     match path.as_bytes() {
         b"/" => rustix::fs::statvfs(OWN).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::RDONLY)),
         path if path.starts_with(b"/memfd:") => {
-            let seals = File::open(OWN).map(|file| rustix::fs::fcntl_get_seals(file));
+            let seals = File::open(OWN).map(rustix::fs::fcntl_get_seals);
             matches!(seals, Ok(Ok(seals)) if seals.contains(SEALS))
         }
         _ => false,

@@ -46,6 +46,22 @@ pub fn unblock_all() -> io::Result<()> {
     set_mask(libc::SIG_SETMASK, &set_of(&[])?)
 }
 
+/// Makes a signal end this process with the exit code that a shell gives for it, 128 and the number, also where it is
+/// process 1 of its pid namespace, which signals without a handler don't reach. A program that it executes has the default
+/// action again (execve(2)).
+pub fn exit_on(signal: i32) -> io::Result<()> {
+    let handler: extern "C" fn(i32) = exit_for;
+    // SAFETY: the handler calls nothing but _exit, which is safe at any point of a program (signal-safety(7)), and its
+    // type is that of a handler without SA_SIGINFO, as `signal` installs it.
+    let before = unsafe { libc::signal(signal, handler as libc::sighandler_t) };
+    if before == libc::SIG_ERR { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+extern "C" fn exit_for(signal: i32) {
+    // SAFETY: ends the process at once; nothing of it is used afterwards.
+    unsafe { libc::_exit(128 + signal) }
+}
+
 /// Sends a signal to the process of a pidfd. Any number: also real-time signals, which have no names.
 pub fn send(pidfd: impl AsFd, signal: i32) -> io::Result<()> {
     let pidfd = pidfd.as_fd().as_raw_fd();

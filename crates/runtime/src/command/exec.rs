@@ -244,9 +244,5 @@ fn with_capabilities(mut sets: LinuxCapabilities, more: &[Capability]) -> LinuxC
 fn below(cgroup: &Cgroup, wanted: &str) -> Result<Cgroup> {
     let (controllers, path) = wanted.split_once(':').unwrap_or(("", wanted));
     let controllers: Vec<&str> = controllers.split(',').filter(|name| !name.is_empty()).collect();
-    // The container's own, although it may have moved its processes further down.
-    if controllers.is_empty() && path.trim_matches('/').is_empty() {
-        return Ok(cgroup.clone());
-    }
     cgroup.below(&controllers, Path::new(path))
 }

@@ -157,8 +157,11 @@ fn read(path: &str) -> Result<String> {
         Err(errno) => return Err(failed(errno)),
     };
     let stat = rustix::fs::fstat(&fd).map_err(failed)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(failed(Errno::INVAL));
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {}
+        // What hides a file: nobody is in it.
+        FileType::CharacterDevice if stat.st_rdev == rustix::fs::makedev(1, 3) => return Ok(String::new()),
+        _ => return Err(failed(Errno::INVAL)),
     }
     let mut bytes = Vec::new();
     File::from(fd)

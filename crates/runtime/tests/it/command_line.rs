@@ -214,6 +214,19 @@ fn the_processors_of_an_exec_are_told_when_asked_for() {
     assert!(text.contains(&format!("affinity: {:#x}", 1u64 << first)), "{text}");
 }
 
+#[test]
+fn a_log_that_can_not_be_written_is_an_error() {
+    let bundle = Bundle::shell("true");
+    bundle.write();
+    let place = bundle.directory.to_str().unwrap();
+    for log in ["no/such/directory/log", place] {
+        let log = bundle.directory.join(log);
+        let error =
+            with_globals(&bundle, &["--log", log.to_str().unwrap()], &["run", "-b", place, &bundle.id]).bad();
+        assert!(error.contains("open log") && error.contains("directory"), "{error}");
+    }
+}
+
 /// `BARGE_RUNTIME_SEALED` once was enough to leave the seal out.
 #[test]
 fn nobody_can_spare_the_runtime_its_seal() {

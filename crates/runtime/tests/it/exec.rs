@@ -106,7 +106,10 @@ fn a_cgroup_below_the_containers_can_be_asked_for() {
     } else {
         assert_eq!(show("pids:inner").good(), "1\n");
         assert!(show("nope:inner").bad().contains("nope"));
+        assert!(show("nope:/").bad().contains("nope"));
+        assert_eq!(show("pids,memory:/").good(), "0\n");
     }
+    assert_eq!(show("/").good(), "0\n");
     assert!(show("../..").bad().contains("cgroup"));
     assert!(show("missing").bad().contains("missing"));
 }

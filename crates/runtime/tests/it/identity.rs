@@ -154,3 +154,17 @@ fn the_umask_is_set_last() {
         assert_eq!(bundle.run().good(), format!("{expected}666\n"));
     }
 }
+
+#[test]
+fn nobody_is_in_a_users_file_that_is_hidden() {
+    let script = "echo $HOME";
+    for file in ["passwd", "group"] {
+        let hidden = format!("/etc/{file}");
+        let bundle = Bundle::shell(script).bind(std::path::Path::new("/dev/null"), &hidden, &["ro"]);
+        let expected = if file == "passwd" { "/\n" } else { "/root\n" };
+        assert_eq!(bundle.run().good(), expected, "{file}");
+    }
+    let bundle = Bundle::shell(script).set("/linux/maskedPaths", json!(["/etc/passwd"]));
+    assert_eq!(bundle.run().good(), "/\n");
+    assert!(bundle.drive(json!({"user": "app"})).bad().contains("app"));
+}

@@ -217,3 +217,39 @@ fn only_descriptors_that_are_preserved_reach_the_program() {
         assert_eq!(outcome.good(), expected);
     }
 }
+
+/// Where nobody waits to hear of it, the container's own output is where it will be looked for.
+#[test]
+fn a_program_that_can_not_be_executed_after_start_says_so_in_the_containers_log() {
+    for (content, words) in
+        [("\u{7f}ELFgarbage", "exec format error"), ("#!/nope/sh\n", "no such file or directory")]
+    {
+        let bundle = Bundle::new(&["/bin/bad"]);
+        let file = bundle.rootfs().join("bin/bad");
+        std::fs::write(&file, content).unwrap();
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        assert!(create(&bundle).success());
+        bundle.command(&["start", &bundle.id]).good();
+        await_status(&bundle, "stopped");
+        assert_eq!(bundle.output().trim_end(), format!("exec /bin/bad: {words}"), "{content:?}");
+    }
+}
+
+/// The kernel keeps from process 1 what it has no handler for.
+#[test]
+fn a_container_that_waits_for_its_start_can_be_ended_by_its_signals() {
+    for signal in ["TERM", "INT", "HUP", "QUIT"] {
+        let bundle = Bundle::shell("trap '' TERM; sleep 1000");
+        assert!(create(&bundle).success());
+        bundle.command(&["kill", &bundle.id, signal]).good();
+        await_status(&bundle, "stopped");
+        bundle.command(&["start", &bundle.id]).bad();
+        bundle.command(&["delete", &bundle.id]).good();
+    }
+    // Its program has none of that.
+    let bundle = Bundle::shell("grep SigCgt /proc/self/status; echo $$");
+    assert!(create(&bundle).success());
+    bundle.command(&["start", &bundle.id]).good();
+    await_status(&bundle, "stopped");
+    assert_eq!(bundle.output(), "SigCgt:\t0000000000000000\n1\n");
+}
