@@ -22,7 +22,7 @@ use barge_sys::process::{CloneArgs, Cloned, clone3, exit_now};
 use rustix::io::Errno;
 
 use crate::channel::{Channel, Report};
-use crate::create::reap;
+use crate::create::{PATIENCE, kill_and_reap, still_going};
 use crate::error::{Error, Result};
 use crate::init;
 use crate::plan::namespaces;
@@ -151,10 +151,9 @@ pub(crate) fn through_middle(
         }
         Cloned::Parent { pid, pidfd } => {
             drop(theirs);
-            let born = await_birth(pid, &ours, maps);
-            // A middle that still waits sees this, and ends.
-            drop(ours);
-            reap(&pidfd);
+            let born = await_birth(pid, &pidfd, &ours, maps);
+            // Its work is done, or it is stopped by somebody in the container.
+            kill_and_reap(&pidfd);
             born
         }
     }
@@ -176,9 +175,15 @@ fn bear(middle: Middle, args: CloneArgs<'_>, enter: impl FnOnce(&Middle) -> Resu
     exit_now(i32::from(told.is_err()))
 }
 
-fn await_birth(middle: i32, news: &Channel, maps: impl Fn(i32) -> Result<()>) -> Result<Cloned> {
+fn await_birth(
+    middle: i32,
+    pidfd: &OwnedFd,
+    news: &Channel,
+    maps: impl Fn(i32) -> Result<()>,
+) -> Result<Cloned> {
+    news.look_up_every(PATIENCE)?;
     loop {
-        match news.next(|| Ok(()))? {
+        match news.next(|| still_going(pidfd))? {
             Some((Report::MapIds, _)) => {
                 maps(middle)?;
                 news.go()?;

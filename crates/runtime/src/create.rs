@@ -97,11 +97,11 @@ pub(crate) fn kill_and_reap(pidfd: &OwnedFd) {
 }
 
 /// A child that waits for nothing of ours is looked at this often.
-const PATIENCE: Duration = Duration::from_millis(200);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(200);
 
 /// A process of the container may stop one that is on its way in, as it may kill it: whoever waited for that would wait
 /// for ever.
-fn still_going(pidfd: &OwnedFd) -> Result<()> {
+pub(crate) fn still_going(pidfd: &OwnedFd) -> Result<()> {
     let look = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     match rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), look) {
         Ok(Some(_)) => Err(Error::Halted),

@@ -23,7 +23,7 @@ impl Cgroup {
         // Stopped processes can't fork; a signal reaches them when they are let go.
         let paused = self.is_frozen();
         let frozen = paused || self.freeze().is_ok();
-        let sent = self.procs().and_then(|pids| pids.into_iter().try_for_each(|pid| send(pid, signal)));
+        let sent = self.procs().and_then(|pids| send_all(pids, signal));
         // A paused container stays so, unless it is to die.
         if frozen && (!paused || kill) {
             self.thaw()?;
@@ -44,7 +44,7 @@ impl Cgroup {
             if attempt.is_multiple_of(100) {
                 self.signal_all(Signal::KILL.as_raw())?;
                 // Those too that somebody has put into one hierarchy of version 1 only.
-                left.into_iter().try_for_each(|pid| send(pid, Signal::KILL.as_raw()))?;
+                send_all(left, Signal::KILL.as_raw())?;
             }
             std::thread::sleep(Duration::from_millis(attempt.min(10)));
         }
@@ -85,6 +85,11 @@ impl Cgroup {
     pub(super) fn abandon(&self) {
         self.directories().into_iter().for_each(|directory| drop(fs::remove_dir(directory)));
     }
+}
+
+/// Goes on after a failure and returns the first.
+fn send_all(pids: Vec<i32>, signal: i32) -> Result<()> {
+    pids.into_iter().map(|pid| send(pid, signal)).fold(Ok(()), Result::and)
 }
 
 fn send(pid: i32, signal: i32) -> Result<()> {
