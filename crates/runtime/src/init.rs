@@ -269,9 +269,9 @@ pub(crate) fn finish(ending: &Ending<'_>, mut warnings: Vec<String>) -> Result<I
 }
 
 /// Lets a container that waits for its start be ended as its program could be: the kernel keeps from process 1 what it
-/// has no handler for. The program has none of these handlers.
+/// has no handler for. The program has none of these handlers. Not by HUP, which comes when a terminal is lost.
 fn end_when_told() -> Result<()> {
-    [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM]
+    [Signal::INT, Signal::QUIT, Signal::TERM]
         .iter()
         .try_for_each(|signal| barge_sys::signal::exit_on(signal.as_raw()))
         .map_err(attribute("signals"))
