@@ -238,7 +238,8 @@ fn bind(root: &RootDirectory, mount: &MountPlan, path: &Path, tree: &OwnedFd) ->
     let from = path.display().to_string();
     let is_directory = file_type(tree).map_err(because(mount, &from))? == FileType::Directory;
     let place = if is_directory { root.directory(&mount.destination) } else { root.file(&mount.destination) };
-    let place = place.map_err(because(mount, &from))?;
+    let place = place
+        .map_err(|errno| nothing_in_proc(mount, errno).unwrap_or_else(|| because(mount, &from)(errno)))?;
     check_place(root, mount, &place, is_proc(tree))?;
     attach_with(tree, &place, mount, Attributes::Change).map_err(because(mount, &from))
 }
@@ -309,7 +310,19 @@ fn directory(root: &RootDirectory, mount: &MountPlan, kind: &str) -> Result<Owne
             Err(errno) => return Err(failed(errno)),
         }
     }
-    root.directory(&mount.destination).map_err(failed)
+    root.directory(&mount.destination)
+        .map_err(|errno| nothing_in_proc(mount, errno).unwrap_or_else(|| failed(errno)))
+}
+
+/// What is said of a place that is missing where nothing can be made.
+fn nothing_in_proc(mount: &MountPlan, errno: Errno) -> Option<Error> {
+    let within = mount.destination.starts_with("/proc") && mount.destination != Path::new("/proc");
+    let missing = matches!(errno, Errno::NOENT | Errno::ACCESS | Errno::PERM);
+    (within && missing).then(|| inside_proc(&mount.destination))
+}
+
+fn inside_proc(destination: &Path) -> Error {
+    invalid("mounts", format!("{destination:?} cannot be mounted because it is inside /proc"))
 }
 
 /// Files of procfs over which something may be bound: views of the machine that lxcfs and its like replace.
@@ -346,7 +359,7 @@ pub(super) fn check_place(
     if allowed {
         return Ok(());
     }
-    Err(invalid("mounts", format!("{destination:?} cannot be mounted because it is inside /proc")))
+    Err(inside_proc(destination))
 }
 
 /// Makes what a descriptor names (and everything below) read-only, by a mount of its own.

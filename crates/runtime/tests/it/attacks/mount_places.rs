@@ -53,13 +53,17 @@ fn nothing_is_mounted_inside_proc() {
     symlink("/proc/sys", bundle.rootfs().join("way")).unwrap();
     let source = bundle.directory.join("source");
     fs::create_dir_all(&source).unwrap();
-    for destination in ["/proc", "/proc/sys", "/proc/self/attr", "/way", "/way/kernel"] {
+    for destination in
+        ["/proc", "/proc/sys", "/proc/self/attr", "/proc/x", "/proc/x/y", "/way", "/way/kernel"]
+    {
         let bundle = Bundle::shell("true");
         symlink("/proc/sys", bundle.rootfs().join("way")).unwrap();
         let error = bundle.bind(&source, destination, &[]).run().bad();
         assert!(error.contains("inside /proc"), "{destination}: {error}");
     }
     let tmpfs = Bundle::shell("true").mount(json!({"destination": "/proc/fs", "type": "tmpfs"}));
+    assert!(tmpfs.run().bad().contains("inside /proc"));
+    let tmpfs = Bundle::shell("true").mount(json!({"destination": "/proc/x", "type": "tmpfs"}));
     assert!(tmpfs.run().bad().contains("inside /proc"));
     let uptime = Bundle::shell("cat /proc/uptime");
     let file = uptime.directory.join("uptime");
