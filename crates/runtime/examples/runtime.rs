@@ -2,7 +2,8 @@
 //!
 //! Called as `docker-init` it is the small init of containers. `drive FILE` runs one container through the library
 //! alone, for what the command line has no flag for: FILE is a `Drive` as JSON. An error goes to standard error as
-//! JSON, with the code 125. `keyring` prints the serial number of the session keyring.
+//! JSON, with the code 125. `keyring` prints the serial number of the session keyring. `heedless ARG…` is `ARG…` from a
+//! caller that ignores the ends of its children.
 
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use barge_runtime::{Inputs, Prepared, Request, Result, Root, Stdio};
+use barge_sys::process::{Action, set_action};
 
 #[derive(serde::Deserialize)]
 struct Drive {
@@ -45,6 +47,11 @@ fn main() -> ExitCode {
             }
             Err(_) => ExitCode::FAILURE,
         },
+        Some(word) if word == "heedless" => {
+            const SIGCHLD: i32 = 17;
+            set_action(SIGCHLD, Action::Ignore);
+            barge_runtime::main(args[1..].to_vec())
+        }
         _ => barge_runtime::main(args),
     }
 }

@@ -38,6 +38,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use barge_sys::process::{Action, set_action};
+
 use crate::cgroup::Driver;
 use crate::error::{Error, Result};
 use crate::userns;
@@ -108,8 +110,12 @@ struct Globals {
     criu: PathBuf,
 }
 
+const SIGCHLD: i32 = 17;
+
 /// Runs one command.
 pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
+    // A caller that ignores it hands that down, and then nobody could wait for a container, a hook or a tool.
+    set_action(SIGCHLD, Action::Default);
     match sealed::seal(&args).map_err(Failure::from).and_then(|()| command(args)) {
         Ok(code) => ExitCode::from(code),
         Err(Failure { code, error }) => {

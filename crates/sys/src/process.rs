@@ -138,26 +138,35 @@ fn null_terminated(strings: &[&CStr]) -> Vec<*const c_char> {
 /// Gives every signal its default action and blocks none, as a new program expects it.
 pub fn reset_signals() -> io::Result<()> {
     for signal in 1..=LAST_SIGNAL {
-        reset_signal(signal);
+        set_action(signal, Action::Default);
     }
     crate::signal::unblock_all()
 }
 
 const LAST_SIGNAL: i32 = 64;
 
-/// Gives one signal its default action; the kernel keeps `SIGKILL` and `SIGSTOP` as they are. The C library's
-/// `signal` would leave out the two that it uses itself.
-fn reset_signal(signal: i32) {
+/// What a signal does to a process that has no code of its own for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// What the kernel does by default.
+    Default = 0,
+    /// Nothing. Ignored `SIGCHLD` also has the kernel reap children, whose ends nobody learns.
+    Ignore = 1,
+}
+
+/// Gives one signal an action; the kernel keeps `SIGKILL` and `SIGSTOP` as they are. The C library's `signal` would
+/// leave out the two that it uses itself.
+pub fn set_action(signal: i32, action: Action) {
     const SET_SIZE: usize = 8;
-    // SIG_DFL, no flags, no restorer, empty mask: all zero, on every architecture.
-    let default = [0u64; 4];
-    // SAFETY: SIG_DFL installs no handler of ours, so there is no code that a signal could run; the kernel reads its
+    // SIG_DFL or SIG_IGN, no flags, no restorer, empty mask: all but the first is zero, on every architecture.
+    let action = [action as u64, 0, 0, 0];
+    // SAFETY: neither action is a handler of ours, so there is no code that a signal could run; the kernel reads its
     // `struct sigaction`, which is at most as long as the array.
     unsafe {
         libc::syscall(
             libc::SYS_rt_sigaction,
             signal,
-            default.as_ptr(),
+            action.as_ptr(),
             std::ptr::null_mut::<libc::c_void>(),
             SET_SIZE,
         )

@@ -101,7 +101,7 @@ fn exec(globals: &Globals, given: &Given) -> Result<u8> {
     }
     executed.warnings.iter().for_each(|warning| log::note(warning));
     let console = hand_over(given, &mut executed, console_socket).inspect_err(|_| end(&executed))?;
-    if detach { Ok(0) } else { foreground.wait(executed.pid, console) }
+    if detach { Ok(0) } else { foreground.wait(&executed.pidfd, console) }
 }
 
 /// Tells those who wait for it of the new process. Returns its terminal if it is served here.

@@ -75,7 +75,7 @@ fn restore(globals: &Globals, given: &Given) -> Result<u8> {
     if detach {
         return Ok(0);
     }
-    let code = foreground.wait(restored.pid, restored.console.take())?;
+    let code = foreground.wait(&streams::child(restored.pid)?, restored.console.take())?;
     container.remove()?;
     Ok(code)
 }

@@ -40,7 +40,7 @@ fn run(globals: &Globals, given: &Given) -> Result<u8> {
     if detach {
         return Ok(0);
     }
-    let code = foreground.wait(created.pid, console)?;
+    let code = foreground.wait(&created.pidfd, console)?;
     if !given.on("keep")? {
         container.remove()?;
     }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! our stdin ──> master of the container's terminal ──> our stdout
-//! signals   ──> the container (SIGWINCH: the size instead; SIGCHLD: is it over?)
+//! signals   ──> the container (SIGWINCH: the size instead)
+//! pidfd     ──> is it over?
 //! ```
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,7 +16,7 @@ use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
     SocketType,
 };
-use rustix::process::{Pid, WaitOptions};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use rustix::termios::{OptionalActions, Termios};
 
 use crate::error::{Error, Result};
@@ -74,10 +75,9 @@ fn send(socket: &Path, fd: &OwnedFd, name: &str) -> Result<()> {
     rustix::net::sendmsg(&connection, &name, &mut ancillary, SendFlags::NOSIGNAL).map(drop).map_err(failed)
 }
 
-const SIGCHLD: i32 = 17;
 const SIGWINCH: i32 = 28;
 /// What is passed on to the container: everything a user or a supervisor sends to stop, wake or configure a program.
-const PASSED: [i32; 10] = [1, 2, 3, 10, 12, 15, 18, SIGCHLD, 23, SIGWINCH];
+const PASSED: [i32; 9] = [1, 2, 3, 10, 12, 15, 18, 23, SIGWINCH];
 
 /// Waiting for a process in the foreground.
 pub(super) struct Foreground {
@@ -95,8 +95,8 @@ impl Foreground {
         Ok(Self { signals: Some(signals) })
     }
 
-    /// Serves the process until it has ended; its exit code, 128 + n for a signal.
-    pub(super) fn wait(self, pid: i32, console: Option<OwnedFd>) -> Result<u8> {
+    /// Serves a child until it has ended; its exit code, 128 + n for a signal.
+    pub(super) fn wait(self, process: &OwnedFd, console: Option<OwnedFd>) -> Result<u8> {
         let Some(signals) = &self.signals else { return Ok(0) };
         let raw = console.as_ref().map(|_| RawTerminal::enter());
         if let Some(master) = &console {
@@ -106,7 +106,7 @@ impl Foreground {
         let mut output_open = console.is_some();
         loop {
             let stdin = rustix::stdio::stdin();
-            let mut ready = vec![PollFd::new(signals, PollFlags::IN)];
+            let mut ready = vec![PollFd::new(signals, PollFlags::IN), PollFd::new(process, PollFlags::IN)];
             if let Some(master) = console.as_ref().filter(|_| output_open) {
                 ready.push(PollFd::new(master, PollFlags::IN));
                 if input_open {
@@ -117,41 +117,55 @@ impl Foreground {
             let events: Vec<bool> = ready.iter().map(|fd| !fd.revents().is_empty()).collect();
             drop(ready);
             if let Some(master) = console.as_ref().filter(|_| output_open) {
-                if events.get(1) == Some(&true) {
+                if events.get(2) == Some(&true) {
                     output_open = copy(master.as_fd(), rustix::stdio::stdout());
                 }
-                if events.get(2) == Some(&true) {
+                if events.get(3) == Some(&true) {
                     input_open = copy(stdin, master.as_fd());
                 }
             }
             while let Ok(Some(signal)) = signals.next() {
                 match signal {
-                    SIGCHLD => {
-                        if let Some(code) = ended(pid)? {
-                            if let Some(master) = console.as_ref().filter(|_| output_open) {
-                                drain(master);
-                            }
-                            drop(raw);
-                            return Ok(code);
-                        }
-                    }
                     SIGWINCH if console.is_some() => console.iter().for_each(copy_size),
                     // It may have ended just now.
-                    other => drop(barge_sys::process::kill(pid, other)),
+                    other => drop(barge_sys::signal::send(process, other)),
                 }
+            }
+            if events.get(1) == Some(&true) {
+                let code = code(process)?;
+                if let Some(master) = console.as_ref().filter(|_| output_open) {
+                    drain(master);
+                }
+                drop(raw);
+                return Ok(code);
             }
         }
     }
 }
 
-fn ended(pid: i32) -> Result<Option<u8>> {
-    let Some(pid) = Pid::from_raw(pid) else { return Ok(Some(1)) };
-    let status = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG).map_err(failed("wait"))?;
-    Ok(status.map(|(_, status)| {
-        let code = status.exit_status().or(status.terminating_signal().map(|signal| 128 + signal));
-        code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
-    }))
+/// A child of ours, as [`Foreground::wait`] takes it.
+pub(super) fn child(pid: i32) -> Result<OwnedFd> {
+    let number = Pid::from_raw(pid).ok_or(Errno::SRCH);
+    number.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty())).map_err(failed("wait"))
 }
+
+/// The exit code of a child that has ended. Who traces it lets go of it only now, maybe.
+fn code(process: &OwnedFd) -> Result<u8> {
+    let wait = || rustix::process::waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED);
+    match rustix::io::retry_on_intr(wait) {
+        Ok(status) => {
+            let signal = |signal| 128 + signal;
+            let code = status.and_then(|end| end.exit_status().or(end.terminating_signal().map(signal)));
+            Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(FAILED))
+        }
+        // Somebody else has reaped it: it is over all the same.
+        Err(Errno::CHILD) => Ok(FAILED),
+        Err(errno) => Err(failed("wait")(errno)),
+    }
+}
+
+/// The code of an end that nobody can tell anything of.
+const FAILED: u8 = 1;
 
 /// Copies what is there; false at the end.
 fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {

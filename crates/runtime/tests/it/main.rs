@@ -18,6 +18,7 @@ mod errors;
 mod exec;
 #[cfg(target_arch = "x86_64")]
 mod faults;
+mod foreground;
 mod groups;
 mod hardship;
 mod hooks;
