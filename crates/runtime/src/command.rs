@@ -29,6 +29,7 @@ mod spec;
 mod start;
 mod state;
 mod streams;
+mod terminal;
 mod unfinished;
 mod update;
 

@@ -17,8 +17,9 @@ use rustix::net::{
     SocketType,
 };
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
-use rustix::termios::{OptionalActions, Termios};
+use rustix::time::Timespec;
 
+use super::terminal::Terminal;
 use crate::error::{Error, Result};
 use crate::request::Stdio;
 
@@ -79,6 +80,9 @@ const SIGWINCH: i32 = 28;
 /// What is passed on to the container: everything a user or a supervisor sends to stop, wake or configure a program.
 const PASSED: [i32; 9] = [1, 2, 3, 10, 12, 15, 18, 23, SIGWINCH];
 
+/// How often to look whether a terminal takes input again, besides being told.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
 /// Waiting for a process in the foreground.
 pub(super) struct Foreground {
     signals: Option<SignalFd>,
@@ -98,49 +102,42 @@ impl Foreground {
     /// Serves a child until it has ended; its exit code, 128 + n for a signal.
     pub(super) fn wait(self, process: &OwnedFd, console: Option<OwnedFd>) -> Result<u8> {
         let Some(signals) = &self.signals else { return Ok(0) };
-        let raw = console.as_ref().map(|_| RawTerminal::enter());
-        if let Some(master) = &console {
-            copy_size(master);
-        }
-        let mut input_open = true;
-        let mut output_open = console.is_some();
+        let mut terminal = console.map(Terminal::serve);
         loop {
-            let stdin = rustix::stdio::stdin();
-            let mut ready = vec![PollFd::new(signals, PollFlags::IN), PollFd::new(process, PollFlags::IN)];
-            if let Some(master) = console.as_ref().filter(|_| output_open) {
-                ready.push(PollFd::new(master, PollFlags::IN));
-                if input_open {
-                    ready.push(PollFd::from_borrowed_fd(stdin, PollFlags::IN));
-                }
-            }
-            rustix::io::retry_on_intr(|| poll(&mut ready, None)).map_err(failed("wait"))?;
-            let events: Vec<bool> = ready.iter().map(|fd| !fd.revents().is_empty()).collect();
-            drop(ready);
-            if let Some(master) = console.as_ref().filter(|_| output_open) {
-                if events.get(2) == Some(&true) {
-                    output_open = copy(master.as_fd(), rustix::stdio::stdout());
-                }
-                if events.get(3) == Some(&true) {
-                    input_open = copy(stdin, master.as_fd());
-                }
-            }
+            let over = wait_once(signals, process, &mut terminal)?;
             while let Ok(Some(signal)) = signals.next() {
-                match signal {
-                    SIGWINCH if console.is_some() => console.iter().for_each(copy_size),
+                match (signal, &terminal) {
+                    (SIGWINCH, Some(terminal)) => terminal.copy_size(),
                     // It may have ended just now.
-                    other => drop(barge_sys::signal::send(process, other)),
+                    (other, _) => drop(barge_sys::signal::send(process, other)),
                 }
             }
-            if events.get(1) == Some(&true) {
+            if over {
                 let code = code(process)?;
-                if let Some(master) = console.as_ref().filter(|_| output_open) {
-                    drain(master);
-                }
-                drop(raw);
+                terminal.into_iter().for_each(Terminal::drain);
                 return Ok(code);
             }
         }
     }
+}
+
+/// Waits until there is something to do, and does what the terminal has. Whether the process has ended.
+fn wait_once(signals: &SignalFd, process: &OwnedFd, terminal: &mut Option<Terminal>) -> Result<bool> {
+    let mut ready = vec![PollFd::new(signals, PollFlags::IN), PollFd::new(process, PollFlags::IN)];
+    let waits = terminal.as_ref().map(Terminal::waits).unwrap_or_default();
+    let places = waits.map(|wait| {
+        ready.extend(wait.clone());
+        wait.map(|_| ready.len() - 1)
+    });
+    let limit = terminal.as_ref().is_some_and(Terminal::holds_input).then_some(&LOOK);
+    rustix::io::retry_on_intr(|| poll(&mut ready, limit)).map_err(failed("wait"))?;
+    let happened: Vec<bool> = ready.iter().map(|fd| !fd.revents().is_empty()).collect();
+    drop(ready);
+    let happened = |place: usize| happened.get(place) == Some(&true);
+    if let Some(terminal) = terminal {
+        terminal.step(places.map(|place| place.is_some_and(happened)));
+    }
+    Ok(happened(1))
 }
 
 /// A child of ours, as [`Foreground::wait`] takes it.
@@ -166,65 +163,3 @@ fn code(process: &OwnedFd) -> Result<u8> {
 
 /// The code of an end that nobody can tell anything of.
 const FAILED: u8 = 1;
-
-/// Copies what is there; false at the end.
-fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
-    let mut buffer = [0u8; 16 * 1024];
-    match rustix::io::retry_on_intr(|| rustix::io::read(from, &mut buffer)) {
-        Ok(0) | Err(_) => false,
-        Ok(count) => {
-            let mut rest = &buffer[..count];
-            while !rest.is_empty() {
-                match rustix::io::retry_on_intr(|| rustix::io::write(to, rest)) {
-                    Ok(written) => rest = &rest[written..],
-                    Err(_) => return false,
-                }
-            }
-            true
-        }
-    }
-}
-
-/// What the terminal still holds when its last user is gone.
-fn drain(master: &OwnedFd) {
-    loop {
-        let mut ready = [PollFd::new(master, PollFlags::IN)];
-        let now = rustix::time::Timespec::default();
-        let pending = poll(&mut ready, Some(&now)).is_ok_and(|count| count > 0);
-        if !pending || !copy(master.as_fd(), rustix::stdio::stdout()) {
-            return;
-        }
-    }
-}
-
-fn copy_size(master: &OwnedFd) {
-    // A standard input that is no terminal has no size to copy.
-    if let Ok(size) = rustix::termios::tcgetwinsize(rustix::stdio::stdin()) {
-        let _ = rustix::termios::tcsetwinsize(master, size);
-    }
-}
-
-/// Our own terminal, raw until this is dropped.
-struct RawTerminal(Option<Termios>);
-
-impl RawTerminal {
-    fn enter() -> Self {
-        let stdin = rustix::stdio::stdin();
-        let Ok(before) = rustix::termios::tcgetattr(stdin) else { return Self(None) };
-        let mut raw = before.clone();
-        raw.make_raw();
-        match rustix::termios::tcsetattr(stdin, OptionalActions::Drain, &raw) {
-            Ok(()) => Self(Some(before)),
-            Err(_) => Self(None),
-        }
-    }
-}
-
-impl Drop for RawTerminal {
-    fn drop(&mut self) {
-        if let Some(before) = &self.0 {
-            // Nothing more can be done for a terminal that is gone.
-            let _ = rustix::termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Drain, before);
-        }
-    }
-}

@@ -1,17 +1,39 @@
-//! The command while it waits for a container or one of its processes.
+//! The command while it waits for a container or one of its processes: ends, streams, signals.
 
-use std::process::{Command, Stdio};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::pipe::PipeFlags;
+use rustix::time::Timespec;
 use serde_json::json;
 
 use crate::bundle::{Bundle, Outcome, program};
+
+/// However slow the machine is, nothing here takes that long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Until `what` is there.
+#[track_caller]
+fn await_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match look() {
+            Some(found) => return found,
+            None => assert!(Instant::now() < deadline, "{what} never came"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
 
 /// What a command prints and ends with. One that does not end is ended, and has failed.
 #[track_caller]
 fn finish(mut command: Command) -> Outcome {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + PATIENCE;
     while child.try_wait().unwrap().is_none() {
         if Instant::now() > deadline {
             child.kill().unwrap();
@@ -53,4 +75,87 @@ fn callers_of_exec_and_ps_may_too() {
     if Command::new("ps").arg("-ef").output().is_ok_and(|output| output.status.success()) {
         assert!(finish(heedless(&bundle, &["ps", &bundle.id])).good().contains("sleep 1000"));
     }
+}
+
+/// The command with its streams in our hands, ended if it is still there when the test is over.
+struct Running(Child);
+
+impl Running {
+    fn of(mut command: Command, stdout: impl Into<Stdio>) -> Self {
+        Self(command.stdin(Stdio::piped()).stdout(stdout).spawn().unwrap())
+    }
+
+    /// Sends it a signal, as somebody who has started it would.
+    fn signal(&self, number: i32) {
+        barge_sys::process::kill(self.0.id().try_into().unwrap(), number).unwrap();
+    }
+
+    #[track_caller]
+    fn code(&mut self) -> Option<i32> {
+        await_some("the end of the command", || self.0.try_wait().unwrap()).code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Everything from `from`, by a thread of its own: one that waits for ever does not keep the test from failing.
+fn read_aside(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).unwrap();
+        // Nobody listens any more when the test has failed.
+        let _ = sender.send(bytes);
+    });
+    receiver
+}
+
+fn run_of(bundle: &Bundle) -> Command {
+    bundle.write();
+    bundle.runtime(&["run", "--bundle", bundle.directory.to_str().unwrap(), &bundle.id])
+}
+
+#[test]
+fn more_than_a_terminal_holds_goes_in_and_out_at_once() {
+    const SIZE: usize = 1_200_000;
+    let bundle = Bundle::shell(&format!("stty raw -echo; echo ready; head -c {SIZE}; exit 6"))
+        .set("/process/terminal", json!(true));
+    let mut running = Running::of(run_of(&bundle), Stdio::piped());
+    let mut stdout = running.0.stdout.take().unwrap();
+    let mut ready = [0; 6];
+    stdout.read_exact(&mut ready).unwrap();
+    assert_eq!(&ready, b"ready\n");
+    let sent: Vec<u8> = (0..SIZE).map(|at| b"0123456789\nabcdefgh"[at % 19]).collect();
+    let (input, mut stdin) = (sent.clone(), running.0.stdin.take().unwrap());
+    // It stays open: the program has enough before it ends.
+    let writer = std::thread::spawn(move || stdin.write_all(&input).map(|()| stdin));
+    let received = read_aside(stdout).recv_timeout(PATIENCE).expect("the output of the command");
+    assert_eq!(running.code(), Some(6));
+    assert!(received == sent, "{} of {SIZE} bytes", received.len());
+    writer.join().unwrap().unwrap();
+}
+
+#[test]
+fn signals_are_passed_on_while_nobody_reads_the_output() {
+    let script = "trap 'echo got > /shared/got; exit 7' TERM; cat /dev/zero & while true; do wait; done";
+    let bundle = Bundle::shell(script).set("/process/terminal", json!(true));
+    let directory = bundle.directory.clone();
+    let bundle = bundle.bind(&directory, "/shared", &[]);
+    let (stdout, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();
+    let mut running = Running::of(run_of(&bundle), theirs.try_clone().unwrap());
+    let is_full = || poll(&mut [PollFd::new(&theirs, PollFlags::OUT)], Some(&Timespec::default())) == Ok(0);
+    await_some("a full pipe", || is_full().then_some(()));
+    drop(theirs);
+    running.signal(15);
+    await_some("the signal", || {
+        fs::read_to_string(directory.join("got")).ok().filter(|text| text == "got\n")
+    });
+    let received = read_aside(File::from(stdout)).recv_timeout(PATIENCE).expect("the output of the command");
+    assert!(received.iter().all(|byte| *byte == 0));
+    assert_eq!(running.code(), Some(7));
 }
