@@ -43,6 +43,7 @@ use barge_sys::process::{Action, set_action};
 
 use crate::cgroup::Driver;
 use crate::error::{Error, Result};
+use crate::signals::SIGCHLD;
 use crate::userns;
 use flags::{Flag, Given, Syntax};
 use log::{Format, Log, warn};
@@ -110,8 +111,6 @@ struct Globals {
     /// The program that saves and restores containers.
     criu: PathBuf,
 }
-
-const SIGCHLD: i32 = 17;
 
 /// Runs one command.
 pub(crate) fn main(args: Vec<OsString>) -> ExitCode {

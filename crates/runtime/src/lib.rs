@@ -38,6 +38,7 @@ mod rdt;
 mod request;
 pub mod seal;
 mod seccomp;
+mod signals;
 mod userns;
 
 pub use cgroup::{Cgroup, Driver};

@@ -22,12 +22,7 @@ use rustix::process::{WaitOptions, WaitStatus};
 
 use crate::error::{Error, Kind, Result};
 use crate::process::program;
-
-/// Signals that speak of this process itself, not to the program, and so stay as they are: those of faults, of job
-/// control by the terminal, and the two that nobody can catch.
-const OWN: [i32; 11] = [4, 5, 6, 7, 8, 9, 11, 19, 21, 22, 31];
-const SIGCHLD: i32 = 17;
-const SIGRTMAX: i32 = 64;
+use crate::signals::{SIGCHLD, passed_on};
 
 /// Runs the program of `args` as process 1 should.
 pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
@@ -51,8 +46,7 @@ fn exit_code(error: &Error) -> u8 {
 
 fn supervise(args: Vec<OsString>) -> Result<u8> {
     let arguments = arguments(args)?;
-    let signals: Vec<i32> = (1..=SIGRTMAX).filter(|n| !OWN.contains(n) && !matches!(n, 32 | 33)).collect();
-    let channel = SignalFd::block(&signals).map_err(|e| Error::Channel { source: e.into() })?;
+    let channel = SignalFd::block(&passed_on(&[])).map_err(|e| Error::Channel { source: e.into() })?;
     // Not clone3: Docker's seccomp profile, under which this runs, answers that with ENOSYS.
     let child = match fork().map_err(|e| Error::Clone { source: e.into() })? {
         Some(pid) => pid,

@@ -22,6 +22,7 @@ use rustix::time::Timespec;
 use super::terminal::Terminal;
 use crate::error::{Error, Result};
 use crate::request::Stdio;
+use crate::signals::{SIGCHLD, SIGPIPE, SIGURG, SIGWINCH, passed_on};
 
 fn failed(what: &'static str) -> impl Fn(Errno) -> Error {
     move |errno| Error::Terminal { what: what.into(), source: errno.into() }
@@ -76,9 +77,9 @@ fn send(socket: &Path, fd: &OwnedFd, name: &str) -> Result<()> {
     rustix::net::sendmsg(&connection, &name, &mut ancillary, SendFlags::NOSIGNAL).map(drop).map_err(failed)
 }
 
-const SIGWINCH: i32 = 28;
-/// What is passed on to the container: everything a user or a supervisor sends to stop, wake or configure a program.
-const PASSED: [i32; 9] = [1, 2, 3, 10, 12, 15, 18, 23, SIGWINCH];
+/// What is not passed on, and does nothing here: it tells of our own pipes, children and sockets. (runc does pass on
+/// `SIGPIPE`, also when it was runc whose output nobody reads any more.)
+const KEPT: [i32; 3] = [SIGPIPE, SIGCHLD, SIGURG];
 
 /// How often to look whether a terminal takes input again, besides being told.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -94,7 +95,7 @@ impl Foreground {
         if detached {
             return Ok(Self { signals: None });
         }
-        let signals = SignalFd::block(&PASSED)
+        let signals = SignalFd::block(&passed_on(&KEPT))
             .map_err(|error| Error::Terminal { what: "signals".into(), source: error.into() })?;
         Ok(Self { signals: Some(signals) })
     }
@@ -106,10 +107,11 @@ impl Foreground {
         loop {
             let over = wait_once(signals, process, &mut terminal)?;
             while let Ok(Some(signal)) = signals.next() {
-                match (signal, &terminal) {
-                    (SIGWINCH, Some(terminal)) => terminal.copy_size(),
+                match signal {
+                    // It speaks of our terminal, and programs without one give it other meanings.
+                    SIGWINCH => terminal.iter().for_each(Terminal::copy_size),
                     // It may have ended just now.
-                    (other, _) => drop(barge_sys::signal::send(process, other)),
+                    other => drop(barge_sys::signal::send(process, other)),
                 }
             }
             if over {

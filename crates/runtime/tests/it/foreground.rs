@@ -1,9 +1,9 @@
 //! The command while it waits for a container or one of its processes: ends, streams, signals.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -158,4 +158,46 @@ fn signals_are_passed_on_while_nobody_reads_the_output() {
     let received = read_aside(File::from(stdout)).recv_timeout(PATIENCE).expect("the output of the command");
     assert!(received.iter().all(|byte| *byte == 0));
     assert_eq!(running.code(), Some(7));
+}
+
+/// A shell that says which signals it gets, until it gets `SIGTERM`.
+const LISTENER: &str = "for n in 1 2 3 10 12 14 16 18 20 23 24 25 26 27 28 29 30 37 64; do trap \"echo got $n\" $n; done; \
+                        trap 'exit 9' TERM; echo ready; while true; do sleep 0.05; done";
+
+/// Sends every signal to a command that runs [`LISTENER`].
+#[track_caller]
+fn check_signals(command: Command) {
+    let mut running = Running::of(command, Stdio::piped());
+    let lines = BufReader::new(running.0.stdout.take().unwrap()).lines();
+    let (sender, heard) = channel();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let next = || heard.recv_timeout(PATIENCE);
+    assert_eq!(next().as_deref(), Ok("ready"));
+    for number in [1, 2, 3, 10, 12, 14, 16, 18, 20, 24, 25, 26, 27, 29, 30, 37, 64] {
+        running.signal(number);
+        assert_eq!(next(), Ok(format!("got {number}")));
+    }
+    // These are the command's own affair. They would come before the last one, whose number is the highest.
+    for number in [23, 28, 64] {
+        running.signal(number);
+    }
+    assert_eq!(next().as_deref(), Ok("got 64"));
+    running.signal(15);
+    assert_eq!(running.code(), Some(9));
+    assert_eq!(next(), Err(RecvTimeoutError::Disconnected));
+}
+
+#[test]
+fn every_signal_reaches_the_container() {
+    let bundle = Bundle::shell(LISTENER);
+    check_signals(run_of(&bundle));
+    assert!(!bundle.cgroup("pids").exists());
+}
+
+#[test]
+fn every_signal_reaches_an_added_process() {
+    let bundle = Bundle::shell("sleep 1000");
+    bundle.start();
+    check_signals(bundle.runtime(&["exec", &bundle.id, "sh", "-c", LISTENER]));
+    assert!(bundle.exec(&["true"]).good().is_empty());
 }
