@@ -38,7 +38,7 @@ use barge_oci::runtime_spec::{LinuxDeviceCgroup, LinuxResources, Spec};
 
 use crate::error::{Error, Result};
 use former::Former;
-pub(crate) use layout::{Hierarchy, Layout, mounted_at, unescape};
+pub(crate) use layout::{Hierarchy, Layout, mounted_at};
 pub use oom::OomWatch;
 #[cfg(any(test, fuzzing))]
 pub(crate) use rehearsal::{rehearse, rehearse_path};

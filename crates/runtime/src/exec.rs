@@ -4,7 +4,10 @@
 //! the container can look into it (see [`crate::init::begin`]).
 
 use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use barge_sys::namespace::{self, kind};
 use barge_sys::process::{CloneArgs, Cloned, clone3, kill_held};
@@ -145,7 +148,7 @@ impl UserNamespace {
 
 /// What a link in the directory of init in `/proc` leads to.
 fn of_init(pid: i32, name: &str, held: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let path = std::path::PathBuf::from(format!("/proc/{pid}/{name}"));
+    let path = PathBuf::from(format!("/proc/{pid}/{name}"));
     let opened = rustix::fs::open(&path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
     let opened = opened.map_err(|errno| Error::NamespaceOpen {
         kind: "container".into(),
@@ -201,22 +204,27 @@ fn clone_into(cgroup: Option<&OwnedFd>) -> std::io::Result<Cloned> {
 
 /// The cgroup (of version 2) that a process is in now.
 fn cgroup_of(pid: i32, held: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let file = std::path::PathBuf::from(format!("/proc/{pid}/cgroup"));
-    let text = std::fs::read_to_string(&file).map_err(|error| Error::File {
+    let file = PathBuf::from(format!("/proc/{pid}/cgroup"));
+    let text = std::fs::read(&file).map_err(|error| Error::File {
         operation: "read".into(),
         path: file,
         source: error.into(),
     })?;
     // What was read is about this process only if it still has its number.
     kill_held(held, 0).map_err(|error| gone(pid, error.into()))?;
-    let path = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
-    match Cgroup::open(path)?.entry()? {
+    match Cgroup::open(unified_path(&text))?.entry()? {
         Entry::Birth(directory) => Ok(directory),
         Entry::Tasks(_) => Err(Error::CgroupUnsupported { reason: "it is busy".into() }),
     }
 }
 
-fn seccomp_filter(owner: Owner<'_>, cache: Option<&std::path::Path>) -> Result<Option<Filter>> {
+/// The line of version 2 in proc_pid_cgroup(5). The container may have given its groups any names but with a newline.
+fn unified_path(text: &[u8]) -> &Path {
+    let path = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::"));
+    Path::new(OsStr::from_bytes(path.unwrap_or_default()))
+}
+
+fn seccomp_filter(owner: Owner<'_>, cache: Option<&Path>) -> Result<Option<Filter>> {
     let profile = owner.spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
     profile.map(|profile| Filter::of(profile, cache, owner)).transpose()
 }
@@ -322,5 +330,22 @@ impl Joiner<'_> {
             &Ending { plan, filter, channel, gate: &Gate::Channel, hooks: None, preserved: self.preserved },
             warnings,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_of_version_2_may_have_any_name() {
+        let cases: [(&[u8], &[u8]); 3] = [
+            (b"4:cpu:/a\n0::/barge-x/\xe9 0\n", b"/barge-x/\xe9 0"),
+            (b"9:name=\xff:/\xff\n0::/\n", b"/"),
+            (b"4:cpu:/a\n", b""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(unified_path(text), Path::new(OsStr::from_bytes(expected)));
+        }
     }
 }

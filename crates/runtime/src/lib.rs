@@ -28,6 +28,7 @@ pub mod fuzzing;
 mod hooks;
 mod init;
 mod labels;
+mod mountinfo;
 mod net_devices;
 mod pid_one;
 mod plan;

@@ -1,10 +1,9 @@
 //! Which hierarchies the host has and where they are mounted.
 
-use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::mountinfo::{self, unescape};
 
 /// The cgroup mounts of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +21,6 @@ pub(crate) struct Hierarchy {
     pub(crate) names: Vec<String>,
     pub(crate) mount: PathBuf,
 }
-
-/// More than most hosts' mounts take.
-const AT_ONCE: usize = 16 * 1024;
 
 impl Layout {
     /// The layout of the mount namespace this process is in.
@@ -63,12 +59,11 @@ pub(crate) fn mounted_at(kind: &str) -> Result<Option<PathBuf>> {
 
 fn mounts() -> Result<String> {
     let path = Path::new("/proc/self/mountinfo");
-    // The kernel walks its mounts anew for each part that is asked for.
-    let mut text = String::with_capacity(AT_ONCE);
-    fs::File::open(path)
-        .and_then(|mut file| file.read_to_string(&mut text))
-        .map_err(|error| Error::File { operation: "read".into(), path: path.into(), source: error.into() })?;
-    Ok(text)
+    mountinfo::read(path).map_err(|error| Error::File {
+        operation: "read".into(),
+        path: path.into(),
+        source: error.into(),
+    })
 }
 
 /// Mount point, filesystem type and super options of a line.
@@ -91,25 +86,6 @@ fn controllers(options: &str) -> Vec<String> {
         .filter(|option| !option.is_empty())
         .map(str::to_owned)
         .collect()
-}
-
-/// Blanks and backslashes stand in mountinfo as three octal digits.
-pub(crate) fn unescape(text: &str) -> String {
-    let mut parts = text.split('\\');
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        match part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                out.push(char::from(byte));
-                out.push_str(&part[3..]);
-            }
-            None => {
-                out.push('\\');
-                out.push_str(part);
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -143,10 +119,5 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(Layout::parse(&text), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn escaped_mount_points_are_read_back() {
-        assert_eq!(unescape(r"/a\040b\134c\x"), r"/a b\c\x");
     }
 }

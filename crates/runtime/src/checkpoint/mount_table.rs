@@ -1,10 +1,9 @@
 //! The mounts of a mount namespace, as proc_pid_mountinfo(5) lists them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cgroup::unescape;
 use crate::error::{Error, Result};
+use crate::mountinfo::{self, unescape};
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +22,7 @@ pub(super) struct Mounted {
 /// The mounts that process `pid` sees; `self` for our own.
 pub(super) fn of_process(pid: &str) -> Result<Vec<Mounted>> {
     let path = Path::new("/proc").join(pid).join("mountinfo");
-    let text = fs::read_to_string(&path).map_err(|error| Error::File {
+    let text = mountinfo::read(&path).map_err(|error| Error::File {
         operation: "read".into(),
         path,
         source: error.into(),

@@ -80,7 +80,9 @@ fn reports(globals: &Globals) -> Result<Vec<Report>> {
 
 /// A user's name on this host, or its number.
 fn owner(uid: u32) -> String {
-    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    // One name or comment in another encoding must not cost all others.
+    let users = fs::read("/etc/passwd").unwrap_or_default();
+    let users = String::from_utf8_lossy(&users);
     let name = users.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;

@@ -319,11 +319,10 @@ struct ProcessStat {
     dead: bool,
 }
 
-/// What proc_pid_stat(5) says; `None` when there is no such process. The name, which may contain anything, ends with the
-/// last parenthesis.
+/// What proc_pid_stat(5) says; `None` when there is no such process.
 fn process(pid: i32) -> Result<Option<ProcessStat>> {
     let path = PathBuf::from(format!("/proc/{pid}/stat"));
-    let text = match fs::read_to_string(&path) {
+    let text = match fs::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => return Ok(None),
@@ -332,9 +331,10 @@ fn process(pid: i32) -> Result<Option<ProcessStat>> {
     Ok(parse_stat(&text))
 }
 
-fn parse_stat(text: &str) -> Option<ProcessStat> {
-    let (_, rest) = text.rsplit_once(')')?;
-    let mut fields = rest.split_ascii_whitespace();
+/// The name, which may be any bytes (the kernel cuts a long one anywhere), ends with the last parenthesis.
+fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
+    let rest = text.rsplit(|byte| *byte == b')').next()?;
+    let mut fields = str::from_utf8(rest).ok()?.split_ascii_whitespace();
     let dead = matches!(fields.next()?, "Z" | "X" | "x");
     Some(ProcessStat { start_time: fields.nth(18)?.parse().ok()?, dead })
 }
@@ -363,5 +363,17 @@ mod tests {
         let own = process(std::process::id() as i32).unwrap().unwrap();
         assert!(!own.dead && own.start_time > 0);
         assert!(process(i32::MAX).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_process_may_have_any_name() {
+        let rest = "1 7 7 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n";
+        for name in [&b"sh"[..], b"\xc3\xa4\xc3\xa4\xc3", b") R (", b"a b) Z 9 9", b"\xff\n"] {
+            let text = [b"12 (", name, b") S ", rest.as_bytes()].concat();
+            let stat = parse_stat(&text).unwrap();
+            assert!(!stat.dead && stat.start_time == 4711, "{name:?}");
+        }
+        assert!(parse_stat(&[b"12 (x) Z ", rest.as_bytes()].concat()).unwrap().dead);
+        assert!(parse_stat(b"12 (x").is_none());
     }
 }

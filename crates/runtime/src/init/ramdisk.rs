@@ -5,20 +5,19 @@
 //! reach by name, but the kernel sees them: it lets a user namespace mount a whole procfs or sysfs where it finds one.
 //! Those are taken away; apart from that a program with `CAP_SYS_CHROOT` finds its way back, as under runc.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
 use super::target::RootDirectory;
-use crate::cgroup::unescape;
 use crate::error::{Error, Result};
+use crate::mountinfo::{self, unescape};
 
 /// Makes `root`, which lies over `/`, the root directory of this process.
 pub(super) fn enter(root: &RootDirectory) -> Result<()> {
     let failed = |errno: Errno| Error::ChangeRoot { source: errno.into() };
-    let mounts = fs::read_to_string("/proc/self/mountinfo")
+    let mounts = mountinfo::read(Path::new("/proc/self/mountinfo"))
         .map_err(|error| Error::ChangeRoot { source: error.into() })?;
     whole_kernel_filesystems(&mounts).iter().try_for_each(|place| take_away(place)).map_err(failed)?;
     rustix::process::fchdir(root.fd()).map_err(failed)?;

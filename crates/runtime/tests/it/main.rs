@@ -29,6 +29,7 @@ mod mount_namespaces;
 mod mount_options;
 mod mounts;
 mod namespaces;
+mod odd_names;
 mod overlay;
 mod pid_one;
 mod rootless;

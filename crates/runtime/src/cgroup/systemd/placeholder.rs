@@ -25,8 +25,11 @@ impl Placeholder {
 
     /// Whether it is in the cgroup of a unit, in whichever hierarchy.
     pub(super) fn is_in(&self, unit: &str) -> bool {
-        let text = std::fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).unwrap_or_default();
-        text.lines().filter_map(|line| line.rsplit('/').next()).any(|name| name == unit)
+        // Groups of others that it was born in may have any names.
+        let text = std::fs::read(format!("/proc/{}/cgroup", self.pid)).unwrap_or_default();
+        let mut names =
+            text.split(|byte| *byte == b'\n').filter_map(|line| line.rsplit(|b| *b == b'/').next());
+        names.any(|name| name == unit.as_bytes())
     }
 
     pub(super) fn pid(&self) -> u32 {
