@@ -62,9 +62,9 @@ fn number(text: &str) -> Option<i32> {
     }
     let number = match (name.strip_prefix("RTMIN"), name.strip_prefix("RTMAX")) {
         (Some(""), _) => REAL_TIME.0,
-        (Some(rest), _) => REAL_TIME.0 + rest.strip_prefix('+')?.parse::<i32>().ok()?,
+        (Some(rest), _) => REAL_TIME.0.checked_add(rest.strip_prefix('+')?.parse().ok()?)?,
         (_, Some("")) => REAL_TIME.1,
-        (_, Some(rest)) => REAL_TIME.1 - rest.strip_prefix('-')?.parse::<i32>().ok()?,
+        (_, Some(rest)) => REAL_TIME.1.checked_sub(rest.strip_prefix('-')?.parse().ok()?)?,
         _ => return None,
     };
     (REAL_TIME.0..=REAL_TIME.1).contains(&number).then_some(number)
@@ -83,6 +83,9 @@ mod tests {
             ("RTMIN+3", Some(37)),
             ("SIGRTMAX-1", Some(63)),
             ("RTMIN+99", None),
+            ("RTMIN+2147483647", None),
+            ("RTMIN+2147483648", None),
+            ("RTMAX--2147483648", None),
             ("0", Some(0)),
             ("-1", None),
             ("65", None),

@@ -86,3 +86,14 @@ fn namespaces_that_are_not_there() {
         .set("/linux/namespaces", json!([{"type": "mount"}, {"type": "network", "path": "/proc/0/ns/net"}]));
     refused(&bundle, json!({}), "System", "open net namespace");
 }
+
+#[test]
+fn a_signal_that_is_none_is_refused_in_runcs_words() {
+    let bundle = Bundle::shell("sleep 100");
+    bundle.start();
+    for signal in ["FOO", "RTMIN+31", "RTMIN+2147483647", "RTMAX--2147483648"] {
+        let error = bundle.command(&["kill", &bundle.id, signal]).bad();
+        assert!(error.ends_with(&format!("unknown signal {signal:?}\n")), "{error}");
+    }
+    assert!(bundle.command(&["state", &bundle.id]).good().contains("\"running\""));
+}
