@@ -26,7 +26,7 @@ impl Cgroup {
         let sent = self.procs().and_then(|pids| send_all(pids, signal));
         // A paused container stays so, unless it is to die.
         if frozen && (!paused || kill) {
-            self.thaw()?;
+            self.thaw().or_else(gone)?;
         }
         if let (true, Places::Legacy(places)) = (kill, &self.places) {
             v1::thaw_below(places);
@@ -90,6 +90,15 @@ impl Cgroup {
 /// Goes on after a failure and returns the first.
 fn send_all(pids: Vec<i32>, signal: i32) -> Result<()> {
     pids.into_iter().map(|pid| send(pid, signal)).fold(Ok(()), Result::and)
+}
+
+/// Nobody is left in a group that somebody else has removed.
+fn gone(error: Error) -> Result<()> {
+    let absent = [Errno::NOENT.raw_os_error(), Errno::NODEV.raw_os_error()];
+    match error {
+        Error::Cgroup { source, .. } if absent.contains(&source.errno()) => Ok(()),
+        error => Err(error),
+    }
 }
 
 fn send(pid: i32, signal: i32) -> Result<()> {

@@ -38,8 +38,10 @@ fn delete(globals: &Globals, given: &Given) -> Result<u8> {
         }
         _ => end(&container)?,
     }
-    container.remove()?;
-    Ok(0)
+    match container.remove()? || force {
+        true => Ok(0),
+        false => Err(Error::NoSuchContainer { id }),
+    }
 }
 
 /// Kills everything in the container and waits until its init is gone.

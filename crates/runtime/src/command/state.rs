@@ -255,8 +255,9 @@ impl Container {
     }
 
     /// Removes the cgroup and what else the host has of it, then the state. The state stays with what can't be removed, so
-    /// that it can be tried again. When nothing of it is left, its poststop hooks run.
-    pub(super) fn remove(&self) -> Result<()> {
+    /// that it can be tried again. When nothing of it is left, its poststop hooks run. False when somebody else was faster,
+    /// who has run them.
+    pub(super) fn remove(&self) -> Result<bool> {
         let cgroup = self.cgroup().and_then(|cgroup| {
             if self.outlived() {
                 cgroup.end()?;
@@ -266,11 +267,13 @@ impl Container {
         let rdt = RdtPlan::of_spec(&self.document.spec, &self.document.id);
         let rdt = rdt.and_then(|rdt| rdt.map_or(Ok(()), |rdt| rdt.remove()));
         cgroup.and(rdt)?;
-        unfinished::remove_directory(&self.directory)?;
+        if !unfinished::remove_directory(&self.directory)? {
+            return Ok(false);
+        }
         if let Some(hooks) = self.hooks()? {
             hooks.poststop().iter().for_each(|failure| super::warn(failure));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether its processes may go on when the first one has ended: no pid namespace ends with that.

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use barge_oci::runtime_spec::Spec;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::state::FILE;
@@ -89,7 +90,7 @@ pub(super) fn clear(directory: &Path) -> Result<()> {
         None if !directory.join(FILE).exists() => return remove_empty(directory),
         None => {}
     }
-    remove_directory(directory)
+    remove_directory(directory).map(drop)
 }
 
 /// Cut off before there was a note, or no container's directory at all.
@@ -100,24 +101,52 @@ fn remove_empty(directory: &Path) -> Result<()> {
     }
 }
 
-/// Removes a container's directory, the link last: until then all of this can be done again.
-pub(super) fn remove_directory(directory: &Path) -> Result<()> {
-    let found = |result: io::Result<()>| match result {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        result => result,
-    };
+/// Removes a container's directory, the link last: until then all of this can be done again. Says whether it was this
+/// that removed the state: of several that remove a container at once, one has done so.
+pub(super) fn remove_directory(directory: &Path) -> Result<bool> {
+    let mut state = false;
+    for _ in 0..ROUNDS {
+        state |= match remove_files(directory) {
+            Err(Error::File { source, .. }) if source.errno() == Errno::NOENT.raw_os_error() => {
+                return Ok(state);
+            }
+            result => result?,
+        };
+        match fs::remove_dir(directory) {
+            // An update has put something there meanwhile.
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+            result => return found(result).map(|_| state).map_err(failed("remove", directory)),
+        }
+    }
+    Err(failed("remove", directory)(Errno::NOTEMPTY.into()))
+}
+
+/// Each of them finds what somebody has left there since the one before.
+const ROUNDS: usize = 100;
+
+/// Empties a container's directory; whether there was a state in it.
+fn remove_files(directory: &Path) -> Result<bool> {
+    let mut state = false;
     for entry in fs::read_dir(directory).map_err(failed("read", directory))? {
         let entry = entry.map_err(failed("read", directory))?;
-        let path = entry.path();
-        if entry.file_name() != LINK {
+        let (name, path) = (entry.file_name(), entry.path());
+        if name != LINK {
             let folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             let removed = if folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            found(removed).map_err(failed("remove", &path))?;
+            state |= found(removed).map_err(failed("remove", &path))? && name == FILE;
         }
     }
     let link = directory.join(LINK);
     found(fs::remove_file(&link)).map_err(failed("remove", &link))?;
-    found(fs::remove_dir(directory)).map_err(failed("remove", directory))
+    Ok(state)
+}
+
+/// Whether it was there to be removed. If not, somebody else has done it.
+fn found(result: io::Result<()>) -> io::Result<bool> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        result => result.map(|()| true),
+    }
 }
 
 /// An init without a creator ends by itself, but may still be on its way into the cgroup: hence again and again.
@@ -133,4 +162,23 @@ fn end(cgroup: &Cgroup) -> Result<()> {
 
 fn failed(operation: &str, path: &Path) -> impl Fn(io::Error) -> Error {
     move |error| Error::File { operation: operation.into(), path: path.into(), source: error.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_removes_the_state_knows_and_no_directory_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("container");
+        for (files, state) in [(&[FILE, "exec.fifo"][..], true), (&["state.json.7.tmp"], false)] {
+            fs::create_dir(&directory).unwrap();
+            std::os::unix::fs::symlink("{}", directory.join(LINK)).unwrap();
+            files.iter().for_each(|file| fs::write(directory.join(file), "").unwrap());
+            assert_eq!(remove_directory(&directory), Ok(state), "{files:?}");
+            assert!(!directory.exists());
+            assert_eq!(remove_directory(&directory), Ok(false), "{files:?}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
 mod absent;
+mod at_once;
 mod attacks;
 mod attributes;
 mod bundle;
