@@ -8,6 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use barge_oci::runtime_spec::{LinuxNamespace, LinuxNamespaceType, Spec};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 use serde::{Deserialize, Serialize};
@@ -164,15 +165,32 @@ impl Container {
         Ok(Self { directory, document, place: OnceCell::new() })
     }
 
-    /// Writes the state of a new container.
+    /// As [`Container::load`], while nobody else changes the state until the descriptor is closed: what two write at the
+    /// same time would be the work of one.
+    pub(super) fn load_to_change(root: &Path, id: &str) -> Result<(Self, OwnedFd)> {
+        let path = directory(root, id)?;
+        let failed = |operation: &str, errno: Errno| match errno {
+            Errno::NOENT => Error::NoSuchContainer { id: id.into() },
+            errno => Error::File { operation: operation.into(), path: path.clone(), source: errno.into() },
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let lock = rustix::fs::open(&path, flags, Mode::empty()).map_err(|errno| failed("open", errno))?;
+        let exclusively = || rustix::fs::flock(&lock, FlockOperation::LockExclusive);
+        rustix::io::retry_on_intr(exclusively).map_err(|errno| failed("lock", errno))?;
+        Ok((Self::load(root, id)?, lock))
+    }
+
+    /// Writes the state of a container.
     pub(super) fn save(directory: PathBuf, document: Document) -> Result<Self> {
         let path = directory.join(FILE);
         let text = serde_json::to_vec(&document)
             .map_err(|error| Error::Document { path: path.clone(), reason: error.to_string() })?;
-        let temporary = directory.join("state.json.tmp");
-        fs::write(&temporary, text)
-            .and_then(|()| fs::rename(&temporary, &path))
-            .map_err(|error| Error::File { operation: "write".into(), path, source: error.into() })?;
+        // Nobody else's: what one has half written is not for another to put in place. It goes with the directory.
+        let temporary = directory.join(format!("{FILE}.{}.tmp", std::process::id()));
+        fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &path)).map_err(|error| {
+            let _ = fs::remove_file(&temporary);
+            Error::File { operation: "write".into(), path, source: error.into() }
+        })?;
         Ok(Self { directory, document, place: OnceCell::new() })
     }
 

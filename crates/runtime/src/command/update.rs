@@ -47,14 +47,16 @@ pub(super) const VERB: Verb = Verb::new(
 );
 
 fn update(globals: &Globals, given: &Given) -> Result<u8> {
-    let mut container = Container::load(&globals.root, &given.container()?)?;
-    if container.stage()? == Status::Stopped {
+    let id = given.container()?;
+    if Container::load(&globals.root, &id)?.stage()? == Status::Stopped {
         return Err(Error::Usage { reason: "container not running".into() });
     }
     let mut wanted = match given.path("resources") {
         Some(file) => document(&file)?,
         None => described(given)?,
     };
+    // Standard input, which others must not wait for, has been read.
+    let (mut container, _lock) = Container::load_to_change(&globals.root, &id)?;
     let linux = container.document.spec.linux().clone().unwrap_or_default();
     let rdt = match (given.text("l3-cache-schema")?, given.text("mem-bw-schema")?) {
         (None, None) => None,
