@@ -18,6 +18,7 @@ mod features;
 mod flags;
 mod inherited;
 mod kill;
+mod life;
 mod list;
 mod log;
 mod pause;

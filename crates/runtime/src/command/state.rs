@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use barge_oci::runtime_spec::{LinuxNamespace, LinuxNamespaceType, Spec};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags};
 use serde::{Deserialize, Serialize};
 
 use super::flags::{CONTAINER, Given, Syntax};
+use super::life::{self, Mark};
 use super::{Globals, Verb, json, print, unfinished};
 use crate::cgroup::{Cgroup, Scope};
 use crate::error::{Error, Result};
@@ -50,7 +50,11 @@ pub(super) struct Document {
     pub(super) rootfs: PathBuf,
     pub(super) pid: i32,
     /// When the process began, in ticks since boot: tells it from another with the same pid.
-    pub(super) start_time: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) start_time: Option<u64>,
+    /// The inode of its pidfd, which tells as much, where its start could not be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pidfd_inode: Option<u64>,
     pub(super) cgroup: PathBuf,
     /// The unit of systemd that the cgroup belongs to, if it belongs to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -197,13 +201,7 @@ impl Container {
     /// Its init and its [stage](Self::stage); no init when it has stopped. In this order: a number that another process has by
     /// now does not pass for the container's, and what passed can't become another's any more.
     pub(super) fn hold(&self) -> Result<(Option<OwnedFd>, Status)> {
-        let pid = self.document.pid;
-        let opened = Pid::from_raw(pid).ok_or(Errno::SRCH);
-        let init = match opened.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty())) {
-            Ok(init) => Some(init),
-            Err(Errno::SRCH) => None,
-            Err(errno) => return Err(Error::Hold { pid, source: errno.into() }),
-        };
+        let init = life::open(self.document.pid)?;
         let stage = self.stage()?;
         Ok((init.filter(|_| stage != Status::Stopped), stage))
     }
@@ -227,9 +225,9 @@ impl Container {
 
     /// Its status for those to whom it is the same whether it is paused; never `Paused`.
     pub(super) fn stage(&self) -> Result<Status> {
-        match process(self.document.pid)? {
-            Some(process) if process.start_time == self.document.start_time && !process.dead => {}
-            _ => return Ok(Status::Stopped),
+        let Document { pid, start_time, pidfd_inode: inode, .. } = self.document;
+        if !(Mark { start_time, inode }).is_alive(pid)? {
+            return Ok(Status::Stopped);
         }
         let fifo = self.directory.join(FIFO);
         match fifo.try_exists() {
@@ -320,44 +318,20 @@ pub(super) fn new_document(
 ) -> Result<Document> {
     let rootfs = spec.root().as_ref().map(|root| bundle.join(root.path())).unwrap_or_default();
     // Without it nobody could tell the container's process from another later.
-    let start_time = process(pid)?.ok_or(Error::InitDied)?.start_time;
+    let mark = Mark::of(pid)?;
     Ok(Document {
         version: VERSION,
         id: id.into(),
         bundle: bundle.into(),
         rootfs,
         pid,
-        start_time,
+        start_time: mark.start_time,
+        pidfd_inode: mark.inode,
         cgroup: cgroup.path().into(),
         systemd: cgroup.scope().cloned(),
         created: jiff::Timestamp::now().to_string(),
         spec,
     })
-}
-
-struct ProcessStat {
-    start_time: u64,
-    dead: bool,
-}
-
-/// What proc_pid_stat(5) says; `None` when there is no such process.
-fn process(pid: i32) -> Result<Option<ProcessStat>> {
-    let path = PathBuf::from(format!("/proc/{pid}/stat"));
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => return Ok(None),
-        Err(error) => return Err(Error::File { operation: "read".into(), path, source: error.into() }),
-    };
-    Ok(parse_stat(&text))
-}
-
-/// The name, which may be any bytes (the kernel cuts a long one anywhere), ends with the last parenthesis.
-fn parse_stat(text: &[u8]) -> Option<ProcessStat> {
-    let rest = text.rsplit(|byte| *byte == b')').next()?;
-    let mut fields = str::from_utf8(rest).ok()?.split_ascii_whitespace();
-    let dead = matches!(fields.next()?, "Z" | "X" | "x");
-    Some(ProcessStat { start_time: fields.nth(18)?.parse().ok()?, dead })
 }
 
 #[cfg(test)]
@@ -377,24 +351,5 @@ mod tests {
         ] {
             assert_eq!(directory(Path::new("/r"), id).is_ok(), good, "{id:?}");
         }
-    }
-
-    #[test]
-    fn this_process_is_alive_and_has_a_start() {
-        let own = process(std::process::id() as i32).unwrap().unwrap();
-        assert!(!own.dead && own.start_time > 0);
-        assert!(process(i32::MAX).unwrap().is_none());
-    }
-
-    #[test]
-    fn a_process_may_have_any_name() {
-        let rest = "1 7 7 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n";
-        for name in [&b"sh"[..], b"\xc3\xa4\xc3\xa4\xc3", b") R (", b"a b) Z 9 9", b"\xff\n"] {
-            let text = [b"12 (", name, b") S ", rest.as_bytes()].concat();
-            let stat = parse_stat(&text).unwrap();
-            assert!(!stat.dead && stat.start_time == 4711, "{name:?}");
-        }
-        assert!(parse_stat(&[b"12 (x) Z ", rest.as_bytes()].concat()).unwrap().dead);
-        assert!(parse_stat(b"12 (x").is_none());
     }
 }

@@ -22,6 +22,7 @@ mod faults;
 mod foreground;
 mod groups;
 mod hardship;
+mod hidden;
 mod hooks;
 mod identity;
 mod lifecycle;

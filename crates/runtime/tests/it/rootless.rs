@@ -12,17 +12,17 @@ use serde_json::{Value, json};
 use crate::bundle::{Bundle, Outcome, copy_program, program};
 use crate::checkpoint::eventually;
 
-const USER: u32 = 54_321;
+pub(crate) const USER: u32 = 54_321;
 
 /// A bundle that belongs to the user, with a copy of the program where that user can reach it.
-struct Own {
-    bundle: Bundle,
-    program: PathBuf,
+pub(crate) struct Own {
+    pub(crate) bundle: Bundle,
+    pub(crate) program: PathBuf,
 }
 
 impl Own {
     /// `None` where users may make no user namespaces. The reason is not captured.
-    fn shell(script: &str) -> Option<Self> {
+    pub(crate) fn shell(script: &str) -> Option<Self> {
         let limit = fs::read_to_string("/proc/sys/kernel/unprivileged_userns_clone").unwrap_or("1".into());
         if limit.trim() == "0" {
             let _ = std::io::Write::write_all(
@@ -71,14 +71,14 @@ impl Own {
     }
 
     /// The runtime as that user.
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("--root").arg(self.bundle.directory.join("state")).args(args);
         command.stdin(Stdio::null()).uid(USER).gid(USER).current_dir(&self.bundle.directory);
         command
     }
 
-    fn outcome(&self, args: &[&str]) -> Outcome {
+    pub(crate) fn outcome(&self, args: &[&str]) -> Outcome {
         Outcome::of(self.command(args).output().unwrap())
     }
 
