@@ -37,6 +37,7 @@ mod process;
 mod procfs;
 mod rdt;
 mod request;
+mod reservation;
 pub mod seal;
 mod seccomp;
 mod signals;

@@ -1,6 +1,7 @@
 //! What can be done for a container before its network and its streams are there.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use barge_sys::namespace::kind;
 use rustix::fs::{CWD, Mode, OFlags};
@@ -16,6 +17,7 @@ use crate::labels;
 use crate::plan::{Plan, invalid, namespaces, no_linux};
 use crate::rdt::RdtPlan;
 use crate::request::{Inputs, Request};
+use crate::reservation::Reservation;
 use crate::seccomp::{Filter, Owner};
 
 /// A container whose plan is made, whose cgroups exist with their limits and whose seccomp filter is at hand.
@@ -42,6 +44,8 @@ pub(crate) struct Undo {
     cgroup: Option<Cgroup>,
     /// Who keeps it alive until the container's init is in it.
     placeholder: Option<Placeholder>,
+    /// What says whether it is still ours, where others may delete the container meanwhile.
+    reservation: Option<Arc<Reservation>>,
 }
 
 impl Undo {
@@ -59,7 +63,9 @@ impl Drop for Undo {
     fn drop(&mut self) {
         // It would be in the way of the cgroup's end.
         drop(self.placeholder.take());
-        if let Some(cgroup) = &self.cgroup {
+        if let Some(cgroup) = &self.cgroup
+            && !self.reservation.as_ref().is_some_and(|reservation| reservation.is_anothers())
+        {
             // The failure that led here is what the caller hears of.
             let _ = cgroup.remove();
         }
@@ -74,11 +80,17 @@ impl Prepared {
 
     /// As [`Prepared::new`], with cgroups made by `driver`.
     pub fn with_driver(request: Request, driver: Driver) -> Result<Self> {
-        Self::announced(request, driver, &|_, _| Ok(()))
+        Self::announced(request, driver, &|_, _| Ok(()), None)
     }
 
-    /// As [`Prepared::with_driver`]; `announce` is told of the cgroup just before it is made.
-    pub(crate) fn announced(request: Request, driver: Driver, announce: Announce<'_>) -> Result<Self> {
+    /// As [`Prepared::with_driver`]; `announce` is told of the cgroup just before it is made. On failure the cgroup is
+    /// left alone if the reservation is another's by then.
+    pub(crate) fn announced(
+        request: Request,
+        driver: Driver,
+        announce: Announce<'_>,
+        reservation: Option<Arc<Reservation>>,
+    ) -> Result<Self> {
         let mut plan = Plan::new(&request)?;
         let linux = request.spec.linux().as_ref();
         labels::check(&plan.process, linux.unwrap_or(&no_linux()))?;
@@ -116,7 +128,7 @@ impl Prepared {
         };
         let warnings = resources.map(|resources| cgroup.ignored(resources)).unwrap_or_default();
         let entry = cgroup.entry();
-        let cgroup = Undo { cgroup: Some(cgroup), placeholder };
+        let cgroup = Undo { cgroup: Some(cgroup), placeholder, reservation };
         let entry = entry?;
         Ok(Self { plan, root, layout, cgroup, entry, filter, joins, preserved: 0, warnings })
     }

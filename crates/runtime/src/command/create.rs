@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use barge_oci::runtime_spec::Spec;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
@@ -20,6 +21,7 @@ use crate::error::{Cause, Error, Result};
 use crate::hooks::HooksPlan;
 use crate::plan::invalid;
 use crate::request::{Inputs, Request, Root, Stdio};
+use crate::reservation::Reservation;
 
 pub(super) const VERB: Verb = Verb::new(
     Syntax {
@@ -123,11 +125,13 @@ pub(super) fn make(globals: &Globals, arguments: &Arguments, start: Start) -> Re
     if start == Start::Now && spec.process().is_none() {
         return Err(invalid("process", "is missing: there is no program to start"));
     }
-    let directory = state::reserve(&globals.root, &arguments.id)?;
+    let reservation = state::reserve(&globals.root, &arguments.id)?;
     let manner = Manner { start, driver: globals.driver };
-    make_in(&directory, &bundle, arguments, spec, manner).inspect_err(|_| {
-        // The first failure is what the user wants to hear of.
-        let _ = unfinished::remove_directory(&directory);
+    make_in(&reservation, &bundle, arguments, spec, manner).inspect_err(|_| {
+        if !reservation.is_anothers() {
+            // The first failure is what the user wants to hear of.
+            let _ = unfinished::remove_directory(reservation.path());
+        }
     })
 }
 
@@ -140,13 +144,14 @@ fn check_terminal(arguments: &Arguments, spec: &Spec) -> Result<()> {
 }
 
 fn make_in(
-    directory: &Path,
+    reservation: &Arc<Reservation>,
     bundle: &Path,
     arguments: &Arguments,
     spec: Spec,
     manner: Manner,
 ) -> Result<(Container, Created)> {
     let id = arguments.id.clone();
+    let directory = reservation.path();
     let request = Request {
         id: id.clone(),
         bundle: bundle.into(),
@@ -157,7 +162,7 @@ fn make_in(
         seccomp_cache: directory.parent().map(|root| root.join(".seccomp")),
     };
     let announce = unfinished::announce(directory, &spec, &id)?;
-    let mut prepared = Prepared::announced(request, manner.driver, &announce)?;
+    let mut prepared = Prepared::announced(request, manner.driver, &announce, Some(Arc::clone(reservation)))?;
     prepared.preserved = arguments.preserve_fds;
     prepared.plan.root.pivot = arguments.pivot;
     prepared.plan.process.own_keyring = arguments.own_keyring;
@@ -181,12 +186,12 @@ fn make_in(
         if let Some(socket) = &arguments.pidfd_socket {
             streams::send_pidfd(socket, &created.pidfd)?;
         }
-        Ok(container)
+        Ok(container.reserved(reservation))
     });
     match saved {
         Ok(container) => Ok((container, created)),
         Err(error) => {
-            end(&created);
+            end(&created, reservation.is_anothers());
             // The failure is what the user wants to hear of.
             let _ = created.poststop().map(|hooks| hooks.run());
             Err(error)
@@ -196,14 +201,17 @@ fn make_in(
 
 /// Ends a container that can't be used and removes its state.
 pub(super) fn discard(container: &Container, created: &Created) {
-    end(created);
+    end(created, container.is_anothers());
     // The failure that led here is the one to report.
     let _ = container.remove();
 }
 
-fn end(created: &Created) {
+/// Its names may be another's by now; its process is not.
+fn end(created: &Created, is_anothers: bool) {
     crate::create::kill_and_reap(&created.pidfd);
-    let _ = created.cgroup.remove();
+    if !is_anothers {
+        let _ = created.cgroup.remove();
+    }
 }
 
 /// Init waits at the FIFO for a byte. Both of its ends are open there, so that it sees no end of file meanwhile.

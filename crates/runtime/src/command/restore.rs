@@ -8,6 +8,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use barge_oci::runtime_spec::{Linux, LinuxNamespace, LinuxNamespaceType, Spec};
 use barge_sys::namespace::kind;
@@ -27,6 +28,7 @@ use crate::hooks::HooksPlan;
 use crate::plan::Plan;
 use crate::plan::namespaces::Namespaces;
 use crate::request::{Request, Root};
+use crate::reservation::Reservation;
 
 pub(super) const VERB: Verb = Verb::new(
     Syntax {
@@ -82,6 +84,7 @@ fn restore(globals: &Globals, given: &Given) -> Result<u8> {
 
 /// A container that is not back yet. Dropped, it takes with it all that is there of it.
 struct Attempt {
+    reservation: Arc<Reservation>,
     directory: PathBuf,
     cgroup: Option<Cgroup>,
     /// Keeps the cgroup alive until there is a container in it.
@@ -105,10 +108,11 @@ impl Attempt {
             seccomp_cache: None,
         };
         let plan = Plan::new(&request)?;
-        let mut directory = state::reserve(&globals.root, &id)?;
+        let reservation = state::reserve(&globals.root, &id)?;
         // CRIU works elsewhere.
-        directory = fs::canonicalize(&directory).unwrap_or(directory);
+        let directory = fs::canonicalize(reservation.path()).unwrap_or(reservation.path().into());
         let mut attempt = Self {
+            reservation,
             directory,
             cgroup: None,
             placeholder: None,
@@ -170,7 +174,8 @@ impl Attempt {
     fn save(&self, pid: i32) -> Result<Container> {
         let spec = with_time_namespace(self.spec.clone(), pid);
         let cgroup = self.cgroup.as_ref().ok_or(Error::InitDied)?;
-        Container::save(self.directory.clone(), new_document(&self.id, &self.bundle, spec, pid, cgroup)?)
+        let document = new_document(&self.id, &self.bundle, spec, pid, cgroup)?;
+        Ok(Container::save(self.directory.clone(), document)?.reserved(&self.reservation))
     }
 
     fn hand_over(&self, mut restored: Restored, given: &Given) -> Result<Restored> {
@@ -187,7 +192,7 @@ impl Attempt {
 
     /// Kills what there is of it. Its processes are our children, or those of one.
     fn stop(&self) {
-        let Some(cgroup) = &self.cgroup else { return };
+        let Some(cgroup) = self.cgroup.as_ref().filter(|_| !self.reservation.is_anothers()) else { return };
         let children: Vec<i32> = cgroup.procs().unwrap_or_default();
         let _ = cgroup.signal_all(Signal::KILL.as_raw());
         for pid in children.into_iter().filter_map(Pid::from_raw) {
@@ -203,6 +208,9 @@ impl Drop for Attempt {
             return;
         }
         drop(self.placeholder.take());
+        if self.reservation.is_anothers() {
+            return;
+        }
         // The failure that led here is the one to report.
         self.stop();
         let _ = self.cgroup.as_ref().map(Cgroup::remove);

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use barge_oci::runtime_spec::{LinuxNamespace, LinuxNamespaceType, Spec};
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -19,6 +20,7 @@ use crate::cgroup::{Cgroup, Scope};
 use crate::error::{Error, Result};
 use crate::hooks::HooksPlan;
 use crate::rdt::RdtPlan;
+use crate::reservation::Reservation;
 
 pub(super) const VERB: Verb = Verb::new(
     Syntax {
@@ -70,6 +72,8 @@ pub(super) struct Container {
     pub(super) document: Document,
     /// Its cgroup, once it has been looked for: that takes a reading of all the host's mounts.
     place: OnceCell<Cgroup>,
+    /// Its directory as this process has made it, if it has.
+    reservation: Option<Arc<Reservation>>,
 }
 
 /// What a container is doing.
@@ -127,7 +131,7 @@ pub(super) fn directory(root: &Path, id: &str) -> Result<PathBuf> {
 }
 
 /// Makes the directory of a new container.
-pub(super) fn reserve(root: &Path, id: &str) -> Result<PathBuf> {
+pub(super) fn reserve(root: &Path, id: &str) -> Result<Arc<Reservation>> {
     let path = directory(root, id)?;
     let failed = |source: std::io::Error| Error::File {
         operation: "create directory".into(),
@@ -136,7 +140,10 @@ pub(super) fn reserve(root: &Path, id: &str) -> Result<PathBuf> {
     };
     fs::DirBuilder::new().recursive(true).mode(0o711).create(root).map_err(failed)?;
     match fs::DirBuilder::new().mode(0o700).create(&path) {
-        Ok(()) => Ok(path),
+        Ok(()) => {
+            let reservation = Reservation::of(path.clone()).map(Arc::new);
+            reservation.inspect_err(|_| drop(fs::remove_dir(&path)))
+        }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(Error::Exists { id: id.into() }),
         Err(error) => Err(failed(error)),
     }
@@ -166,7 +173,7 @@ impl Container {
             let reason = format!("version {} is not known", document.version);
             return Err(Error::Document { path, reason });
         }
-        Ok(Self { directory, document, place: OnceCell::new() })
+        Ok(Self { directory, document, place: OnceCell::new(), reservation: None })
     }
 
     /// As [`Container::load`], while nobody else changes the state until the descriptor is closed: what two write at the
@@ -195,7 +202,17 @@ impl Container {
             let _ = fs::remove_file(&temporary);
             Error::File { operation: "write".into(), path, source: error.into() }
         })?;
-        Ok(Self { directory, document, place: OnceCell::new() })
+        Ok(Self { directory, document, place: OnceCell::new(), reservation: None })
+    }
+
+    /// The same container, whose directory this process has made.
+    pub(super) fn reserved(self, reservation: &Arc<Reservation>) -> Self {
+        Self { reservation: Some(Arc::clone(reservation)), ..self }
+    }
+
+    /// Whether it was deleted, and another has its name now, and all that goes by the name.
+    pub(super) fn is_anothers(&self) -> bool {
+        self.reservation.as_ref().is_some_and(|reservation| reservation.is_anothers())
     }
 
     /// Its init and its [stage](Self::stage); no init when it has stopped. In this order: a number that another process has by
@@ -274,6 +291,9 @@ impl Container {
     /// that it can be tried again. When nothing of it is left, its poststop hooks run. False when somebody else was faster,
     /// who has run them.
     pub(super) fn remove(&self) -> Result<bool> {
+        if self.is_anothers() {
+            return Ok(false);
+        }
         let cgroup = self.cgroup().and_then(|cgroup| {
             if self.outlived() {
                 cgroup.end()?;

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::FlockOperation;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::bundle::{Bundle, Outcome};
@@ -100,12 +102,12 @@ fn an_update_waits_for_the_one_before_it() {
     let mut update = bundle.runtime(&["update", "--pids-limit", "77", &bundle.id]).spawn().unwrap();
     let number = update.id().to_string();
     let waits = |line: &str| line.contains("->") && line.split_whitespace().any(|word| word == number);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !fs::read_to_string("/proc/locks").unwrap().lines().any(waits) {
-        assert_eq!(update.try_wait().unwrap(), None);
-        assert!(Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let ended = rustix::process::pidfd_open(Pid::from_child(&update), PidfdFlags::empty()).unwrap();
+    await_that("its turn", || {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        assert_eq!(poll(&mut [PollFd::new(&ended, PollFlags::IN)], Some(&now)), Ok(0), "it did not wait");
+        fs::read_to_string("/proc/locks").unwrap().lines().any(waits)
+    });
     let mut changed: Value = serde_json::from_slice(&fs::read(record(&bundle)).unwrap()).unwrap();
     changed["spec"]["linux"]["resources"]["cpu"] = json!({"shares": 300});
     fs::write(record(&bundle), changed.to_string()).unwrap();
@@ -128,4 +130,110 @@ fn what_another_update_has_left_is_in_nobodys_way() {
     assert_eq!(limits(&bundle)["pids"]["limit"], 77);
     bundle.command(&["delete", "--force", &bundle.id]).good();
     assert!(!directory.exists());
+}
+
+/// A container by the name of another that was deleted while its runtime was still at it.
+struct Successor {
+    first: Bundle,
+    /// A group below the successor's.
+    group: PathBuf,
+}
+
+impl Successor {
+    /// Deletes the first container, whose runtime is not getting any further, and begins another.
+    fn begin(first: Bundle) -> Self {
+        first.command(&["delete", "--force", &first.id]).good();
+        let directory = first.directory.join("second");
+        fs::create_dir(&directory).unwrap();
+        let mut second = first.spec.clone();
+        second.as_object_mut().unwrap().remove("hooks");
+        second["process"]["args"] = json!(["sleep", "1000"]);
+        second["root"]["path"] = json!(first.rootfs());
+        fs::write(directory.join("config.json"), second.to_string()).unwrap();
+        let output = fs::File::create(first.directory.join("output")).unwrap();
+        let mut command =
+            first.runtime(&["run", "--detach", "--bundle", directory.to_str().unwrap(), &first.id]);
+        let status = command.stdout(output.try_clone().unwrap()).stderr(output).status().unwrap();
+        assert!(status.success(), "{}", first.output());
+        let group = first.cgroup("pids").join("below");
+        fs::create_dir(&group).unwrap();
+        Self { first, group }
+    }
+
+    /// Nothing of it was taken for the first one's.
+    fn assert_whole(&self) {
+        let state = self.first.command(&["state", &self.first.id]).good();
+        assert!(state.contains("\"running\"") && state.contains("/second\""), "{state}");
+        assert!(self.group.exists());
+        assert_eq!(self.first.exec(&["echo", "added"]).good(), "added\n");
+        self.first.command(&["delete", "--force", &self.first.id]).good();
+        assert!(!self.group.exists());
+    }
+}
+
+/// A command that does not outlive its test.
+struct Slow(Child);
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn await_that(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The first command waits in a hook of the host while it is overtaken, and fails.
+#[test]
+fn a_failing_command_leaves_what_its_successor_has_made() {
+    for (verb, point) in
+        [(&["create"][..], "createRuntime"), (&["run", "--detach"], "prestart"), (&["run"], "poststart")]
+    {
+        let first = Bundle::shell("sleep 1000");
+        let (begun, go) = (first.directory.join("begun"), first.directory.join("go"));
+        // It ends with the bundle, too.
+        let script = format!(
+            "touch {0}; while test -e {0} && ! test -e {1}; do sleep 0.01; done; exit 1",
+            begun.display(),
+            go.display()
+        );
+        let hook = json!([{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"]}]);
+        let first = first.set(&format!("/hooks/{point}"), hook);
+        first.write();
+        let errors = first.directory.join("errors");
+        let mut command = first.runtime(verb);
+        command.args(["--bundle", first.directory.to_str().unwrap(), &first.id]).stdout(Stdio::null());
+        let mut slow = Slow(command.stderr(fs::File::create(&errors).unwrap()).spawn().unwrap());
+        await_that("its hook", || begun.exists());
+        let second = Successor::begin(first);
+        fs::write(&go, "").unwrap();
+        assert!(!slow.0.wait().unwrap().success());
+        let errors = fs::read_to_string(errors).unwrap();
+        assert!(errors.contains("error: "), "{point}: {errors}");
+        second.assert_whole();
+    }
+}
+
+/// The first command only hears of its container's end when another has the name.
+#[test]
+fn a_run_in_the_foreground_leaves_what_its_successor_has_made() {
+    let first = Bundle::shell("touch /tmp/begun; sleep 1000");
+    first.write();
+    let mut command = first.runtime(&["run", "--bundle", first.directory.to_str().unwrap(), &first.id]);
+    let mut slow = Slow(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    await_that("its program", || first.rootfs().join("tmp/begun").exists());
+    let pid = Pid::from_child(&slow.0);
+    kill_process(pid, Signal::STOP).unwrap();
+    let stopped = format!("/proc/{}/stat", slow.0.id());
+    await_that("its stop", || fs::read_to_string(&stopped).unwrap().contains(") T "));
+    let second = Successor::begin(first);
+    kill_process(pid, Signal::CONT).unwrap();
+    assert_eq!(slow.0.wait().unwrap().code(), Some(128 + 9));
+    second.assert_whole();
 }
