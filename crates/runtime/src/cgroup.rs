@@ -37,6 +37,7 @@ use std::path::{Component, Path, PathBuf};
 use barge_oci::runtime_spec::{LinuxDeviceCgroup, LinuxResources, Spec};
 
 use crate::error::{Error, Result};
+use crate::userns;
 use former::Former;
 pub(crate) use layout::{Hierarchy, Layout, mounted_at};
 pub use oom::OomWatch;
@@ -166,10 +167,7 @@ impl Cgroup {
                 v2::make(&self.path, directory).and_then(|made| self.check_made(directory, made))
             }
         };
-        made.and_then(|()| match resources {
-            Some(resources) => self.limit(resources),
-            None => Ok(()),
-        })
+        made.and_then(|()| self.limit(resources))
     }
 
     /// Whoever is in a group that was there before would be limited, stopped and killed with the container.
@@ -259,12 +257,9 @@ impl Cgroup {
         self.scope.as_ref()
     }
 
-    fn limit(&self, resources: &LinuxResources) -> Result<()> {
-        self.apply(resources)?;
-        match resources.devices() {
-            Some(rules) if !rules.is_empty() => self.restrict_devices(rules),
-            _ => Ok(()),
-        }
+    fn limit(&self, resources: Option<&LinuxResources>) -> Result<()> {
+        resources.map_or(Ok(()), |resources| self.apply(resources))?;
+        self.restrict_devices(device_rules::of(resources))
     }
 
     /// Changes the limits that `resources` names and leaves the others. Device rules are not limits and stay. On failure
@@ -310,9 +305,14 @@ impl Cgroup {
 
     fn restrict_devices(&self, rules: &[LinuxDeviceCgroup]) -> Result<()> {
         let rules = device_rules::with_defaults(rules)?;
-        match &self.places {
+        let restricted = match &self.places {
             Places::Legacy(places) => v1::restrict_devices(places, &rules),
             Places::Unified(directory) => v2::restrict_devices(directory, &rules),
+        };
+        match restricted {
+            // The kernel lets nobody without privileges do this, nor make or use a device that is not theirs anyway.
+            Err(_) if userns::is_unprivileged() => Ok(()),
+            restricted => restricted,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use barge_oci::runtime_spec::{LinuxDeviceCgroup, LinuxDeviceType};
+use barge_oci::runtime_spec::{LinuxDeviceCgroup, LinuxDeviceType, LinuxResources};
 
 use super::invalid;
 use crate::error::Result;
@@ -48,6 +48,10 @@ impl Access {
     }
 }
 
+/// No access to any device.
+const NOTHING: Rule =
+    Rule { allow: false, kind: DeviceKind::All, major: None, minor: None, access: Access::ALL };
+
 impl fmt::Display for Rule {
     /// A line of version 1's `devices.allow` and `devices.deny`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,11 +68,18 @@ impl fmt::Display for Rule {
     }
 }
 
-/// The specification's rules, then what every container has under `/dev` and may make a node for, as runc adds it.
+/// The specification's rules alone.
+pub(super) fn of(resources: Option<&LinuxResources>) -> &[LinuxDeviceCgroup] {
+    resources.and_then(|resources| resources.devices().as_deref()).unwrap_or_default()
+}
+
+/// Nothing is allowed at first; then come the specification's rules, and then what every container has under `/dev` and
+/// may make a node for, as runc adds it. So a specification that says nothing of devices leaves the host's shut.
 ///
 /// A rule for all devices comes apart into one for each kind unless it is about everything.
 pub(super) fn with_defaults(rules: &[LinuxDeviceCgroup]) -> Result<Vec<Rule>> {
     let mut out = Vec::with_capacity(rules.len() + 12);
+    out.push(NOTHING);
     for rule in rules {
         let rule = parse(rule)?;
         let whole = rule.major.is_none() && rule.minor.is_none() && rule.access == Access::ALL;
@@ -80,9 +91,9 @@ pub(super) fn with_defaults(rules: &[LinuxDeviceCgroup]) -> Result<Vec<Rule>> {
         }
     }
     for rule in defaults() {
-        if !out.contains(&rule) {
-            out.push(rule);
-        }
+        // The same of the specification's would be undone by one that forbids and comes after it.
+        out.retain(|earlier| *earlier != rule);
+        out.push(rule);
     }
     // Nothing before a rule about every device has a say.
     let last_whole = out.iter().rposition(|rule| rule.kind == DeviceKind::All).unwrap_or(0);
@@ -120,12 +131,11 @@ fn parse(rule: &LinuxDeviceCgroup) -> Result<Rule> {
 fn defaults() -> impl Iterator<Item = Rule> {
     let allow = |kind, major, minor, access| Rule { allow: true, kind, major, minor, access };
     let make = [DeviceKind::Character, DeviceKind::Block].map(|kind| allow(kind, None, None, Access::MKNOD));
-    // null zero full random urandom tty console, pts/*, ptmx
-    let use_ =
-        [(1, Some(3)), (1, Some(5)), (1, Some(7)), (1, Some(8)), (1, Some(9)), (5, Some(0)), (5, Some(1))]
-            .into_iter()
-            .chain([(136, None), (5, Some(2))])
-            .map(move |(major, minor)| allow(DeviceKind::Character, Some(major), minor, Access::ALL));
+    // null zero full random urandom tty, pts/*, ptmx, net/tun
+    let use_ = [(1, Some(3)), (1, Some(5)), (1, Some(7)), (1, Some(8)), (1, Some(9)), (5, Some(0))]
+        .into_iter()
+        .chain([(136, None), (5, Some(2)), (10, Some(200))])
+        .map(move |(major, minor)| allow(DeviceKind::Character, Some(major), minor, Access::ALL));
     make.into_iter().chain(use_)
 }
 
@@ -145,12 +155,46 @@ mod tests {
             r#"[{"allow":true,"type":"c","major":1,"minor":3,"access":"r"},{"allow":false,"access":"rwm"}]"#,
         );
         assert_eq!(all[..4], ["-a", "+c *:* m", "+b *:* m", "+c 1:3 rwm"]);
-        assert_eq!(all.last().unwrap(), "+c 5:2 rwm");
+        assert_eq!(all.last().unwrap(), "+c 10:200 rwm");
+    }
+
+    /// The list is that of runc.
+    #[test]
+    fn what_nobody_has_allowed_is_forbidden() {
+        let everyones = [
+            "+c *:* m",
+            "+b *:* m",
+            "+c 1:3 rwm",
+            "+c 1:5 rwm",
+            "+c 1:7 rwm",
+            "+c 1:8 rwm",
+            "+c 1:9 rwm",
+            "+c 5:0 rwm",
+            "+c 136:* rwm",
+            "+c 5:2 rwm",
+            "+c 10:200 rwm",
+        ];
+        let cases: [(&str, &[&str]); 6] = [
+            ("[]", &["-a"]),
+            (r#"[{"allow":false,"access":"rwm"}]"#, &["-a"]),
+            (r#"[{"allow":true,"type":"b","major":8,"access":"r"}]"#, &["-a", "+b 8:* r"]),
+            (r#"[{"allow":false,"type":"b","major":8,"access":"w"}]"#, &["-a", "-b 8:* w"]),
+            // Everybody's devices stay everybody's, whatever comes after the rule that names one.
+            (r#"[{"allow":true,"type":"c","major":1,"minor":3},{"allow":false,"access":"rwm"}]"#, &["-a"]),
+            (
+                r#"[{"allow":true,"type":"c","major":1,"minor":3},{"allow":false,"type":"c","major":1}]"#,
+                &["-a", "-c 1:* rwm"],
+            ),
+        ];
+        for (json, before) in cases {
+            assert_eq!(lines(json), [before, &everyones].concat(), "{json}");
+        }
     }
 
     #[test]
     fn a_privileged_container_needs_one_rule() {
         assert_eq!(lines(r#"[{"allow":false,"access":"rwm"},{"allow":true,"access":"rwm"}]"#), ["+a"]);
+        assert_eq!(lines(r#"[{"allow":true,"access":"rwm"}]"#), ["+a"]);
     }
 
     #[test]

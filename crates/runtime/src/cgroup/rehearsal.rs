@@ -12,8 +12,7 @@ pub(crate) fn rehearse(resources: &LinuxResources) {
     for settings in [settings::for_v1(resources), settings::for_v2(resources)].into_iter().flatten() {
         settings.iter().for_each(plain);
     }
-    let Some(rules) = resources.devices().as_deref().filter(|rules| !rules.is_empty()) else { return };
-    let Ok(rules) = device_rules::with_defaults(rules) else { return };
+    let Ok(rules) = device_rules::with_defaults(device_rules::of(Some(resources))) else { return };
     let program = device_program::compile(&rules);
     for (at, i) in program.iter().enumerate() {
         let target = at as i64 + 1 + i64::from(i.offset);

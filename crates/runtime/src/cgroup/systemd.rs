@@ -21,7 +21,7 @@ use barge_oci::runtime_spec::{LinuxResources, Spec};
 use serde::{Deserialize, Serialize};
 use zbus::{OwnedObjectPath, OwnedVariant, Variant};
 
-use super::{Announce, Cgroup, Layout, Places};
+use super::{Announce, Cgroup, Layout, Places, device_rules};
 use crate::bus::{Arguments, Connection, Manager, Method};
 use crate::error::{Error, Result};
 use crate::userns;
@@ -63,10 +63,7 @@ pub(super) fn create(
     let cgroup =
         Cgroup { scope: Some(Scope { unit: unit.clone(), manager }), ..Cgroup::locate(layout, &path)? };
     let resources = linux.and_then(|linux| linux.resources().as_ref()).map(properties::rounded);
-    let limits = match &resources {
-        Some(resources) => systemd.all_properties(resources, &cgroup.places)?,
-        None => Vec::new(),
-    };
+    let limits = systemd.all_properties(resources.as_ref(), &cgroup.places)?;
     announce(&path, cgroup.scope())?;
     let placeholder = Placeholder::start()?;
     let mut all = properties::of_scope(&location, manager, placeholder.pid(), &cgroup.places);
@@ -174,10 +171,17 @@ impl Systemd {
         }
     }
 
-    fn all_properties(&mut self, resources: &LinuxResources, places: &Places) -> Result<Vec<Property>> {
-        let mut out = self.limits(resources, places)?;
-        out.extend(properties::at_birth(resources, self.version(resources)?));
-        out.extend(properties::of_devices(resources.devices().as_deref().unwrap_or_default())?);
+    fn all_properties(
+        &mut self,
+        resources: Option<&LinuxResources>,
+        places: &Places,
+    ) -> Result<Vec<Property>> {
+        let mut out = Vec::new();
+        if let Some(resources) = resources {
+            out.extend(self.limits(resources, places)?);
+            out.extend(properties::at_birth(resources, self.version(resources)?));
+        }
+        out.extend(properties::of_devices(device_rules::of(resources))?);
         Ok(out)
     }
 

@@ -154,9 +154,9 @@ fn version_two_alone_works() {
     }
     let bundle = Bundle::shell(
         "cat /proc/self/cgroup | grep -c '^0::/$'; cat /sys/fs/cgroup/cgroup.procs | head -1; \
-         (cat /dev/tun-like | head -c 1) 2>&1 | grep -o 'not permitted'",
+         (cat /dev/fuse-like | head -c 1) 2>&1 | grep -o 'not permitted'",
     )
-    .set("/linux/devices", json!([{"path": "/dev/tun-like", "type": "c", "major": 10, "minor": 200}]));
+    .set("/linux/devices", json!([{"path": "/dev/fuse-like", "type": "c", "major": 10, "minor": 229}]));
     let mut bundle = bundle;
     bundle.spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "cgroup"}));
     bundle.write();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
 
@@ -72,22 +72,57 @@ fn a_node_in_the_way_is_not_taken_for_the_device() {
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "a link led out of the root");
 }
 
+/// Whether the kernel has a driver for it or not: it asks for permission first.
+fn open(device: &str) -> String {
+    format!("(exec 9< {device}) 2>&1")
+}
+
 #[test]
 fn only_allowed_devices_can_be_opened() {
     let script =
-        "cat /dev/zero | head -c 3 | wc -c; (cat /dev/tun-like | head -c 1) 2>&1 | grep -o 'not permitted'";
-    let devices = json!([{"path": "/dev/tun-like", "type": "c", "major": 10, "minor": 200}]);
+        "cat /dev/zero | head -c 3 | wc -c; (cat /dev/fuse-like | head -c 1) 2>&1 | grep -o 'not permitted'";
+    let devices = json!([{"path": "/dev/fuse-like", "type": "c", "major": 10, "minor": 229}]);
     let bundle = Bundle::shell(script).set("/linux/devices", devices.clone());
     assert_eq!(bundle.run().good(), "3\nnot permitted\n");
 
-    let bundle = Bundle::shell("exec 9</dev/tun-like && echo open").set("/linux/devices", devices).set(
-        "/linux/resources/devices",
-        json!([
-            {"allow": false, "access": "rwm"},
-            {"allow": true, "type": "c", "major": 10, "minor": 200, "access": "rw"}
-        ]),
+    let bundle = Bundle::shell(&format!("{} | grep -c 'not permitted'; true", open("/dev/fuse-like")))
+        .set("/linux/devices", devices)
+        .set(
+            "/linux/resources/devices",
+            json!([
+                {"allow": false, "access": "rwm"},
+                {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rw"}
+            ]),
+        );
+    assert_eq!(bundle.run().good(), "0\n");
+}
+
+/// A specification without rules, or with some that begin otherwise, does not mean that everything is allowed.
+#[test]
+fn the_hosts_devices_are_shut_unless_a_rule_opens_them() {
+    let script = format!(
+        "mknod /tmp/disk b 7 0; mknod /tmp/fuse c 10 229; head -c 1 /dev/zero | wc -c; \
+         for node in disk fuse; do {} | grep -c 'not permitted'; done; true",
+        open("/tmp/$node")
     );
-    assert_eq!(bundle.run().good(), "open\n");
+    let shut = "1\n1\n1\n";
+    let everything = json!({"devices": [{"allow": true, "access": "rwm"}]});
+    for (resources, expected) in [
+        (Value::Null, shut),
+        (json!({}), shut),
+        (json!({"devices": []}), shut),
+        (json!({"devices": [{"allow": true, "type": "c", "major": 1, "minor": 3, "access": "r"}]}), shut),
+        (json!({"devices": [{"allow": false, "type": "c", "major": 1, "minor": 2, "access": "r"}]}), shut),
+        (json!({"devices": [{"allow": true, "type": "b", "major": 7, "access": "r"}]}), "1\n0\n1\n"),
+        (everything, "1\n0\n0\n"),
+    ] {
+        let mut bundle = Bundle::shell(&script);
+        match &resources {
+            Value::Null => drop(bundle.spec["linux"].as_object_mut().unwrap().remove("resources")),
+            resources => bundle.spec["linux"]["resources"] = resources.clone(),
+        }
+        assert_eq!(bundle.run().good(), expected, "{resources}");
+    }
 }
 
 #[test]

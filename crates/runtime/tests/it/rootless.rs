@@ -1,5 +1,7 @@
 //! Containers of a user without privileges: one mapped id, no cgroups, no devices.
 
+mod delegated;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;

@@ -259,6 +259,10 @@ fn device_rules_hold_in_a_scope() {
         ]),
     );
     assert_eq!(run(&bundle).good(), "1\n1\nnot permitted\n");
+    // Without any, which does not mean that all is allowed.
+    let mut bundle = scoped(script);
+    bundle.spec["linux"].as_object_mut().unwrap().remove("resources");
+    assert_eq!(run(&bundle).good(), "1\n1\nnot permitted\n");
     let privileged = scoped("mknod /dev/zeroes c 1 5 && head -c 1 /dev/zeroes | wc -c")
         .set("/linux/resources/devices", json!([{"allow": true, "access": "rwm"}]));
     assert_eq!(run(&privileged).good(), "1\n");

@@ -70,9 +70,9 @@ fn a_node_of_the_hosts_disk_opens_nothing() {
     let disk = fs::metadata("/").unwrap().st_dev();
     let (major, minor) = (rustix::fs::major(disk), rustix::fs::minor(disk));
     let script = format!(
-        "mknod /tmp/disk b {major} {minor}; mknod /tmp/memory c 1 1; mknod /tmp/loop b 7 0; mknod /tmp/tap c 10 200; \
+        "mknod /tmp/disk b {major} {minor}; mknod /tmp/memory c 1 1; mknod /tmp/loop b 7 0; mknod /tmp/fuse c 10 229; \
          mknod /tmp/null c 1 3; \
-         for node in disk memory loop tap; do \
+         for node in disk memory loop fuse; do \
            [ -e /tmp/$node ] || echo $node was not made; \
            (exec 3< /tmp/$node) 2> /tmp/why && echo $node opened; grep -c 'not permitted' /tmp/why; \
            (exec 3> /tmp/$node) 2> /tmp/why && echo $node opened; grep -c 'not permitted' /tmp/why; \
