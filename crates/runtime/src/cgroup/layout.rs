@@ -22,6 +22,10 @@ pub(crate) struct Hierarchy {
     pub(crate) mount: PathBuf,
 }
 
+/// Where hosts have their hierarchies, and what is there is decisive: the other version may be mounted somewhere for
+/// purposes of its own.
+const ROOT: &str = "/sys/fs/cgroup";
+
 impl Layout {
     /// The layout of the mount namespace this process is in.
     pub(crate) fn of_host() -> Result<Self> {
@@ -32,9 +36,13 @@ impl Layout {
     /// Reads the lines of proc_pid_mountinfo(5).
     fn parse(mountinfo: &str) -> Option<Self> {
         let mut legacy: Vec<Hierarchy> = Vec::new();
-        let mut unified = None;
+        let (mut unified, mut at_root) = (None, false);
         for line in mountinfo.lines() {
             let Some((mount, kind, options)) = fields(line) else { continue };
+            if mount == Path::new(ROOT) {
+                // The last one hides those before.
+                at_root = kind == "cgroup2";
+            }
             match kind {
                 "cgroup" => {
                     let names = controllers(options);
@@ -46,7 +54,15 @@ impl Layout {
                 _ => {}
             }
         }
-        if legacy.is_empty() { unified.map(Self::Unified) } else { Some(Self::Legacy(legacy)) }
+        if at_root {
+            return Some(Self::Unified(ROOT.into()));
+        }
+        // One that has only a name limits nothing.
+        let limits = legacy.iter().flat_map(|known| &known.names).any(|name| !name.starts_with("name="));
+        match unified {
+            Some(mount) if !limits => Some(Self::Unified(mount)),
+            _ => (!legacy.is_empty()).then_some(Self::Legacy(legacy)),
+        }
     }
 }
 
@@ -92,12 +108,15 @@ fn controllers(options: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const ROOT: &str = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n";
+    const DISK: &str = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n";
     const CPU: &str =
         "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct\n";
     const SYSTEMD: &str = "40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n";
     const AGAIN: &str = "50 31 0:29 / /mnt/cpu rw - cgroup cgroup rw,cpu,cpuacct\n";
     const UNIFIED: &str = "41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate\n";
+
+    const TMPFS: &str = "31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n";
+    const ALONE: &str = "42 23 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n";
 
     fn hierarchy(names: &[&str], mount: &str) -> Hierarchy {
         Hierarchy { names: names.iter().map(|n| (*n).to_owned()).collect(), mount: mount.into() }
@@ -109,11 +128,24 @@ mod tests {
             hierarchy(&["cpu", "cpuacct"], "/sys/fs/cgroup/cpu,cpuacct"),
             hierarchy(&["name=systemd"], "/sys/fs/cgroup/systemd"),
         ]);
+        let alone = Some(Layout::Unified("/sys/fs/cgroup".into()));
+        let elsewhere = Some(Layout::Unified("/sys/fs/cgroup/unified".into()));
+        let named = Some(Layout::Legacy(vec![hierarchy(&["name=systemd"], "/sys/fs/cgroup/systemd")]));
         let cases = [
-            ([ROOT, CPU, SYSTEMD].concat(), Some(legacy.clone())),
-            ([ROOT, UNIFIED, CPU, SYSTEMD, AGAIN].concat(), Some(legacy)),
-            ([ROOT, UNIFIED].concat(), Some(Layout::Unified("/sys/fs/cgroup/unified".into()))),
-            (ROOT.to_owned(), None),
+            ([DISK, CPU, SYSTEMD].concat(), Some(legacy.clone())),
+            ([DISK, UNIFIED, CPU, SYSTEMD, AGAIN].concat(), Some(legacy.clone())),
+            ([DISK, TMPFS, CPU, SYSTEMD, UNIFIED].concat(), Some(legacy.clone())),
+            ([DISK, UNIFIED].concat(), elsewhere.clone()),
+            ([DISK, SYSTEMD, UNIFIED].concat(), elsewhere),
+            ([DISK, SYSTEMD].concat(), named),
+            // What somebody has mounted besides.
+            ([DISK, ALONE].concat(), alone.clone()),
+            ([DISK, ALONE, AGAIN, SYSTEMD].concat(), alone.clone()),
+            ([DISK, AGAIN, UNIFIED, ALONE].concat(), alone.clone()),
+            // One over the other.
+            ([DISK, TMPFS, CPU, SYSTEMD, ALONE].concat(), alone),
+            ([DISK, ALONE, TMPFS, CPU, SYSTEMD].concat(), Some(legacy)),
+            (DISK.to_owned(), None),
             ("garbage\n - \n".to_owned(), None),
         ];
         for (text, expected) in cases {

@@ -172,6 +172,30 @@ fn version_two_alone_works() {
     assert_eq!(Outcome::of(output).good(), "1\n1\nnot permitted\ngone\n");
 }
 
+/// Such a host stays one when somebody mounts a hierarchy of version 1 elsewhere.
+#[test]
+fn version_two_is_used_whatever_is_mounted_beside_it() {
+    if !legacy() {
+        return;
+    }
+    let bundle = Bundle::shell("sleep 1000");
+    bundle.write();
+    let directory = bundle.directory.display();
+    let run = format!(
+        "mkdir {directory}/old && mount --bind /sys/fs/cgroup/freezer {directory}/old && \
+         umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup || exit; \
+         call() {{ {program} --root {directory}/state \"$@\"; }}; \
+         call run -d -b {directory} {id} > {directory}/log 2>&1 || cat {directory}/log; \
+         grep -c . /sys/fs/cgroup/barge-{id}/cgroup.procs; call kill --all {id} KILL; tries=0; \
+         until call state {id} | grep stopped || [ $((tries += 1)) = 3000 ]; do sleep 0.02; done; \
+         call delete --force {id}; test ! -e /sys/fs/cgroup/barge-{id} && echo gone",
+        program = program().display(),
+        id = bundle.id
+    );
+    let output = Command::new("unshare").args(["-m", "sh", "-c", &run]).output().unwrap();
+    assert_eq!(Outcome::of(output).good(), "1\n  \"status\": \"stopped\",\ngone\n");
+}
+
 #[test]
 fn limits_can_be_changed_in_any_direction() {
     if !legacy() {
