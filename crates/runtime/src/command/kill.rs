@@ -24,9 +24,16 @@ fn kill(globals: &Globals, given: &Given) -> Result<u8> {
     let wanted = given.rest()?.pop().unwrap_or_else(|| "SIGTERM".into());
     let signal =
         number(&wanted).ok_or_else(|| Error::Usage { reason: format!("unknown signal {wanted:?}") })?;
-    if given.on("all")? {
-        container.cgroup()?.signal_all(signal)?;
-        return Ok(0);
+    // With the first process of a pid namespace of its own all others end.
+    let with_init = signal == Signal::KILL.as_raw() && !container.outlived();
+    match given.on("all")?.then(|| container.processes()) {
+        Some(Err(Error::CgroupUnsupported { .. })) if with_init => {}
+        Some(known) => {
+            known?;
+            container.cgroup()?.signal_all(signal)?;
+            return Ok(0);
+        }
+        None => {}
     }
     if container.stage()? == Status::Stopped {
         return Err(container.wrong(Status::Stopped, "kill"));

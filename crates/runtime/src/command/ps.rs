@@ -23,7 +23,7 @@ pub(super) const VERB: Verb = Verb::new(
 
 fn ps(globals: &Globals, given: &Given) -> Result<u8> {
     let format = format(given)?;
-    let pids = Container::load(&globals.root, &given.container()?)?.cgroup()?.procs()?;
+    let pids = Container::load(&globals.root, &given.container()?)?.processes()?;
     if format == Format::Json {
         let numbers: Vec<String> = pids.iter().map(i32::to_string).collect();
         return print(&format!("[{}]", numbers.join(",")));

@@ -312,8 +312,19 @@ impl Container {
         Ok(true)
     }
 
+    /// The processes in its cgroup. One that runs and is not there has none of its own, as a user's without rights over
+    /// cgroups, and nobody knows which processes are its.
+    pub(super) fn processes(&self) -> Result<Vec<i32>> {
+        let pids = self.cgroup()?.procs()?;
+        if pids.is_empty() && self.stage()? != Status::Stopped {
+            let reason = "unable to get all container pids: the container has no cgroup of its own".into();
+            return Err(Error::CgroupUnsupported { reason });
+        }
+        Ok(pids)
+    }
+
     /// Whether its processes may go on when the first one has ended: no pid namespace ends with that.
-    fn outlived(&self) -> bool {
+    pub(super) fn outlived(&self) -> bool {
         let linux = self.document.spec.linux().as_ref();
         let namespaces = linux.and_then(|linux| linux.namespaces().as_ref());
         let own = |namespace: &LinuxNamespace| {

@@ -305,3 +305,23 @@ fn the_written_specification_runs() {
     chown(&file, Some(USER), Some(USER)).unwrap();
     assert_eq!(own.outcome(&["run", &own.bundle.id]).good(), "0\n");
 }
+
+/// What nobody can know is not taken for nothing.
+#[test]
+fn without_a_cgroup_nobody_knows_a_containers_processes() {
+    let Some(own) = Own::shell("sleep 100 & sleep 100") else { return };
+    own.start();
+    let id = own.bundle.id.as_str();
+    if own.outcome(&["ps", "--format", "json", id]).code == 0 {
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: users have cgroups here\n");
+        return;
+    }
+    for command in [&["ps", id][..], &["kill", "--all", id, "TERM"]] {
+        let error = own.outcome(command).bad();
+        assert!(error.contains("unable to get all container pids"), "{command:?}: {error}");
+    }
+    assert!(own.outcome(&["state", id]).good().contains("\"running\""));
+    // But all of them end with the first one.
+    own.outcome(&["kill", "--all", id, "KILL"]).good();
+    eventually("still running", || own.outcome(&["state", id]).good().contains("\"stopped\""));
+}
