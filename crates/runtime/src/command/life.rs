@@ -69,7 +69,8 @@ pub(super) fn open(pid: i32) -> Result<Option<OwnedFd>> {
     let opened = Pid::from_raw(pid).ok_or(Errno::SRCH);
     match opened.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty())) {
         Ok(held) => Ok(Some(held)),
-        Err(Errno::SRCH) => Ok(None),
+        // A number that only a session has still, whose leader is gone, is invalid to older kernels.
+        Err(Errno::SRCH | Errno::INVAL) => Ok(None),
         Err(errno) => Err(Error::Hold { pid, source: errno.into() }),
     }
 }
