@@ -65,7 +65,7 @@ fn follow(container: &Container, interval: Duration) -> Result<u8> {
     };
     let Some(pid) = Pid::from_raw(container.document.pid) else { return Ok(0) };
     let process = match pidfd_open(pid, PidfdFlags::empty()) {
-        Err(rustix::io::Errno::SRCH) => return Ok(0),
+        Err(rustix::io::Errno::SRCH | rustix::io::Errno::INVAL) => return Ok(0),
         opened => opened.map_err(failed("watch the process of"))?,
     };
     let mut memory = container.cgroup()?.watch_oom()?;
