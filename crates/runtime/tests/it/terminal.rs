@@ -40,6 +40,19 @@ pub(crate) fn read_until(master: &mut std::fs::File, word: &str) -> String {
     text
 }
 
+/// Starts a container in the background and takes its terminal's master.
+fn start(bundle: &Bundle) -> std::fs::File {
+    bundle.write();
+    let socket = bundle.directory.join("console.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let mut command = bundle.runtime(&["run", "-d", "--console-socket"]);
+    command.arg(&socket).arg("-b").arg(&bundle.directory).arg(&bundle.id);
+    let mut child = command.spawn().unwrap();
+    let master = std::fs::File::from(receive(&listener));
+    assert!(child.wait().unwrap().success());
+    master
+}
+
 #[test]
 fn the_terminal_is_the_containers_own() {
     let script = "tty; stty size; stat -c %F /dev/console; readlink /proc/self/fd/0; \
@@ -48,14 +61,7 @@ fn the_terminal_is_the_containers_own() {
         .set("/process/terminal", json!(true))
         .set("/linux/devices", json!([{"path": "/dev/console", "type": "c", "major": 5, "minor": 1}]))
         .set("/process/consoleSize", json!({"height": 31, "width": 97}));
-    bundle.write();
-    let socket = bundle.directory.join("console.sock");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let mut command = bundle.runtime(&["run", "-d", "--console-socket"]);
-    command.arg(&socket).arg("-b").arg(&bundle.directory).arg(&bundle.id);
-    let mut child = command.spawn().unwrap();
-    let mut master = std::fs::File::from(receive(&listener));
-    assert!(child.wait().unwrap().success());
+    let mut master = start(&bundle);
     let text = read_until(&mut master, "typed");
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     assert_eq!(lines, ["/dev/pts/0", "31 97", "character special file", "/dev/pts/0", "typed"]);
@@ -68,14 +74,7 @@ fn the_interrupt_key_reaches_the_program() {
     let bundle =
         Bundle::shell("trap 'echo interrupted; exit 4' INT; echo ready; while true; do sleep 0.05; done")
             .set("/process/terminal", json!(true));
-    bundle.write();
-    let socket = bundle.directory.join("console.sock");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let mut command = bundle.runtime(&["run", "-d", "--console-socket"]);
-    command.arg(&socket).arg("-b").arg(&bundle.directory).arg(&bundle.id);
-    let mut child = command.spawn().unwrap();
-    let mut master = std::fs::File::from(receive(&listener));
-    assert!(child.wait().unwrap().success());
+    let mut master = start(&bundle);
     read_until(&mut master, "ready");
     master.write_all(&[3]).unwrap();
     assert!(read_until(&mut master, "interrupted").contains("interrupted"));
@@ -103,14 +102,7 @@ fn a_console_is_mounted_where_devices_are_read_only() {
     let bundle = Bundle::shell("stat -c %F /dev/console; touch /dev/new || echo done")
         .set("/process/terminal", json!(true))
         .set("/mounts/1/options", json!(["nosuid", "mode=755", "ro"]));
-    bundle.write();
-    let socket = bundle.directory.join("console.sock");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let mut command = bundle.runtime(&["run", "-d", "--console-socket"]);
-    command.arg(&socket).arg("-b").arg(&bundle.directory).arg(&bundle.id);
-    let mut child = command.spawn().unwrap();
-    let mut master = std::fs::File::from(receive(&listener));
-    assert!(child.wait().unwrap().success());
+    let mut master = start(&bundle);
     let text = read_until(&mut master, "done");
     assert!(text.contains("character special") && text.contains("Read-only"), "{text}");
 }
